@@ -1,0 +1,78 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Logical axis names, and the one table that maps them to mesh axes.
+
+Model code names what an axis is; this table says over which mesh axes it is
+split. Parameters and activations have different names, because they are split
+differently. An unknown name raises: a typing error must not replicate a tensor.
+"""
+
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+
+RULES: dict[str, str | tuple[str, ...] | None] = {
+  # Parameters.
+  'layers': None,
+  'vocabulary': 'tensor',
+  'width': 'fsdp',
+  'heads': 'tensor',
+  'kv_heads': 'tensor',
+  'mlp': 'tensor',
+  'norm': None,
+  # Activations.
+  'batch': ('data', 'fsdp'),
+  'sequence': None,
+  'activation_width': None,
+  'activation_heads': 'tensor',
+  'activation_kv_heads': 'tensor',
+  'activation_mlp': 'tensor',
+  'activation_vocabulary': 'tensor',
+}
+
+
+def partition_spec(axes: tuple[str | None, ...]) -> PartitionSpec:
+  """Maps logical axis names to a PartitionSpec; None means not split.
+
+  Raises:
+    KeyError: if a name is not in the table.
+  """
+  return PartitionSpec(*(RULES[a] if a is not None else None for a in axes))
+
+
+def constrain(value: jax.Array, *axes: str | None) -> jax.Array:
+  """Constrains an activation inside a compiled program to its logical axes."""
+  if not jax.sharding.get_abstract_mesh().axis_names:
+    return value
+  return jax.lax.with_sharding_constraint(value, partition_spec(axes))
+
+
+def shardings(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+  """Returns the tree of NamedShardings of a module's parameters.
+
+  Axes come from the parameters' own `axes`; an axis that its mesh axes do not
+  divide evenly is replicated, since jax.jit refuses uneven shardings.
+
+  Args:
+    tree: a module, or abstract module, whose leaves are nnx.Param with `axes`.
+    mesh: a mesh with the axes of the table.
+
+  Returns:
+    The tree with a NamedSharding in place of each array.
+  """
+
+  def one(param: nnx.Variable) -> nnx.Variable:
+    spec = []
+    shape = param.get_value().shape
+    for size, axis in zip(shape, partition_spec(param.axes), strict=True):
+      names = (axis,) if isinstance(axis, str) else (axis or ())
+      ways = 1
+      for name in names:
+        ways *= mesh.shape[name]
+      spec.append(axis if size % ways == 0 else None)
+    sharding = NamedSharding(mesh, PartitionSpec(*spec))
+    return param.replace(sharding)
+
+  return jax.tree.map(one, tree, is_leaf=lambda x: isinstance(x, nnx.Variable))

@@ -1,0 +1,80 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""All file access outside array stores: local and `gs://` paths alike.
+
+Every writer here is atomic: a reader sees the old file, or the new one, or
+none, and never a part of one.
+"""
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from etils import epath
+
+from selfexplain_jax import errors
+
+PathLike = str | os.PathLike[str]
+
+
+def path(name: PathLike) -> epath.Path:
+  """Returns `name` as a path object that works for local and `gs://` names."""
+  return epath.Path(os.fspath(name)).expanduser()
+
+
+def write_bytes(name: PathLike, content: bytes) -> None:
+  """Writes `content` to `name` atomically, making parent folders."""
+  target = path(name)
+  target.parent.mkdir(parents=True, exist_ok=True)
+  partial = target.parent / f'.{target.name}.partial-{os.getpid()}'
+  partial.write_bytes(content)
+  partial.replace(target)
+
+
+def write_text(name: PathLike, content: str) -> None:
+  """Writes `content` to `name` as UTF-8, atomically."""
+  write_bytes(name, content.encode('utf-8'))
+
+
+def write_json(name: PathLike, content: Any) -> None:
+  """Writes `content` to `name` as indented JSON with sorted keys, atomically.
+
+  Sorted keys and Python's shortest float text make equal contents equal bytes.
+  NaN and infinities are refused, since they are not JSON.
+  """
+  text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
+  write_text(name, text + '\n')
+
+
+def read_json(name: PathLike, what: str) -> Any:
+  """Reads a JSON file.
+
+  Args:
+    name: the file.
+    what: what it is to the user, such as 'explanation set manifest'.
+
+  Raises:
+    errors.InputError: if the file is missing or is not JSON.
+  """
+  source = path(name)
+  if not source.exists():
+    raise errors.InputError(f'{what} not found: expected a file at {source}')
+  try:
+    return json.loads(source.read_text())
+  except (json.JSONDecodeError, UnicodeDecodeError) as e:
+    raise errors.InputError(f'{what} is not valid JSON: {source}: {e}') from e
+
+
+def digest(*parts: bytes) -> str:
+  """Returns the SHA-256 of the parts, each preceded by its length, as hex."""
+  state = hashlib.sha256()
+  for part in parts:
+    state.update(len(part).to_bytes(8, 'little'))
+    state.update(part)
+  return state.hexdigest()
+
+
+def digest_json(content: Any) -> str:
+  """Returns the SHA-256 of `content` as canonical JSON."""
+  text = json.dumps(content, sort_keys=True, separators=(',', ':'))
+  return digest(text.encode('utf-8'))

@@ -1,0 +1,66 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""The shape of a decoder: everything that the architecture leaves open."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class RopeScaling:
+  """Llama-3 frequency scaling of the rotary embedding.
+
+  Wavelengths above `original_positions / low_frequency_factor` are stretched
+  by `factor`, those below `original_positions / high_frequency_factor` are
+  kept, and those between are blended.
+  """
+
+  factor: float
+  low_frequency_factor: float
+  high_frequency_factor: float
+  original_positions: int
+
+
+@dataclasses.dataclass(frozen=True)
+class DecoderConfig:
+  """A decoder-only transformer of the Llama and Qwen3 families.
+
+  Attributes:
+    vocabulary: number of rows of the embedding, V.
+    width: width of the residual stream, D.
+    layers: number of blocks, L.
+    heads: query heads, H.
+    kv_heads: key and value heads; divides `heads`.
+    head_width: width of one head; even.
+    mlp_width: width of the gated MLP.
+    rope_theta: base of the rotary frequencies.
+    rope_scaling: Llama-3 scaling, or None for plain rotary embedding.
+    norm_epsilon: added to the mean square in every RMSNorm.
+    query_key_norm: RMSNorm on each query and key head, as in Qwen3.
+    tied: the unembedding is the transposed embedding.
+    max_positions: longest sequence that the model was made for.
+    dtype: of activations; norms, softmax, rotary and logits are float32.
+    parameter_dtype: of the weights in memory.
+  """
+
+  vocabulary: int
+  width: int
+  layers: int
+  heads: int
+  kv_heads: int
+  head_width: int
+  mlp_width: int
+  rope_theta: float = 10_000.0
+  rope_scaling: RopeScaling | None = None
+  norm_epsilon: float = 1e-5
+  query_key_norm: bool = False
+  tied: bool = True
+  max_positions: int = 2048
+  dtype: str = 'float32'
+  parameter_dtype: str = 'float32'
+
+  def __post_init__(self):
+    if self.heads % self.kv_heads:
+      raise ValueError(
+        f'heads={self.heads} is not a multiple of kv_heads={self.kv_heads}'
+      )
+    if self.head_width % 2:
+      raise ValueError(f'head_width={self.head_width} is odd')

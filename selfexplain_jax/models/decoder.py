@@ -1,0 +1,316 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""A decoder of the Llama and Qwen3 families: stacked layers under one scan.
+
+The module holds parameters only; plain functions run it. Every tensor that can
+be read or written passes through a *tap* (see `Tap`), so that captures and
+interventions are arguments of the forward pass and nothing is ever registered,
+mutated or left behind.
+"""
+
+import functools
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.models import config as config_lib
+
+_MASKED = -1e30  # Finite, so that a row without any visible key gives no NaN.
+
+
+class Tap(Protocol):
+  """What is done at each site of a forward pass.
+
+  A tap is a pytree. Its state is carried through the scan over layers, so its
+  shapes must not depend on the layer.
+  """
+
+  def start(self, tokens_BxT: jax.Array) -> Any:
+    """Returns the state before the first site."""
+
+  def visit(
+    self, state: Any, site: str, layer: jax.Array, value_BxTxD: jax.Array
+  ) -> tuple[Any, jax.Array]:
+    """Returns the new state and the value that the forward pass goes on with.
+
+    `site` is known when the program is traced; `layer` (i32[]) is not.
+    """
+
+
+class Layers(nnx.Module):
+  """The parameters of all blocks, stacked on a leading axis."""
+
+  def __init__(self, config: config_lib.DecoderConfig, key: jax.Array):
+    c, keys = config, iter(jax.random.split(key, 7))
+    dtype = jnp.dtype(c.parameter_dtype)
+
+    def matrix(rows: int, columns: int, *axes: str) -> nnx.Param:
+      shape = (c.layers, rows, columns)
+      value = jax.random.normal(next(keys), shape, jnp.float32) * rows**-0.5
+      return nnx.Param(value.astype(dtype), axes=('layers', *axes))
+
+    def ones(columns: int) -> nnx.Param:
+      return nnx.Param(
+        jnp.ones((c.layers, columns), dtype), axes=('layers', 'norm')
+      )
+
+    self.attention_norm = ones(c.width)
+    self.query = matrix(c.width, c.heads * c.head_width, 'width', 'heads')
+    self.key = matrix(c.width, c.kv_heads * c.head_width, 'width', 'kv_heads')
+    self.value = matrix(c.width, c.kv_heads * c.head_width, 'width', 'kv_heads')
+    self.output = matrix(c.heads * c.head_width, c.width, 'heads', 'width')
+    self.query_norm = ones(c.head_width) if c.query_key_norm else None
+    self.key_norm = ones(c.head_width) if c.query_key_norm else None
+    self.mlp_norm = ones(c.width)
+    self.gate = matrix(c.width, c.mlp_width, 'width', 'mlp')
+    self.up = matrix(c.width, c.mlp_width, 'width', 'mlp')
+    self.down = matrix(c.mlp_width, c.width, 'mlp', 'width')
+
+
+class Decoder(nnx.Module):
+  """The parameters of a decoder; `forward` runs it."""
+
+  def __init__(self, config: config_lib.DecoderConfig, key: jax.Array):
+    embedding_key, unembedding_key, layers_key = jax.random.split(key, 3)
+    dtype = jnp.dtype(config.parameter_dtype)
+    shape = (config.vocabulary, config.width)
+    self.config = config
+    self.embedding = nnx.Param(
+      (jax.random.normal(embedding_key, shape) * 0.02).astype(dtype),
+      axes=('vocabulary', 'width'),
+    )
+    self.layers = Layers(config, layers_key)
+    self.final_norm = nnx.Param(jnp.ones(config.width, dtype), axes=('norm',))
+    self.unembedding = None
+    if not config.tied:
+      value = jax.random.normal(unembedding_key, shape) * 0.02
+      self.unembedding = nnx.Param(
+        value.astype(dtype), axes=('vocabulary', 'width')
+      )
+
+
+def initialize(
+  config: config_lib.DecoderConfig, key: jax.Array, mesh: jax.sharding.Mesh
+) -> Decoder:
+  """Returns a randomly initialised decoder, sharded from its birth."""
+  make = functools.partial(Decoder, config)
+  out = axis_rules.shardings(jax.eval_shape(make, key), mesh)
+  return jax.jit(make, out_shardings=out)(key)
+
+
+def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:
+  """Root-mean-square norm over the last axis, computed in float32."""
+  x32 = x.astype(jnp.float32)
+  scale = jax.lax.rsqrt(jnp.mean(x32 * x32, -1, keepdims=True) + epsilon)
+  normed = (x32 * scale).astype(x.dtype)
+  return normed * weight.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def rope_frequencies(config: config_lib.DecoderConfig) -> jax.Array:
+  """Rotary frequencies in radians per position, f32[head_width / 2]."""
+  half = config.head_width // 2
+  exponent = jnp.arange(half, dtype=jnp.float32) / half
+  frequency = config.rope_theta**-exponent
+  scaling = config.rope_scaling
+  if scaling is None:
+    return frequency
+  turns = scaling.original_positions * frequency / (2 * jnp.pi)
+  low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
+  kept = jnp.clip((turns - low) / (high - low), 0.0, 1.0)
+  return frequency * (kept + (1.0 - kept) / scaling.factor)
+
+
+def rotation(
+  config: config_lib.DecoderConfig, positions_BxT: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Cosine and sine of the rotary angles, each f32[B, T, 1, head_width / 2]."""
+  frequency = rope_frequencies(config)[None, None, :]
+  angle = positions_BxT[..., None].astype(jnp.float32) * frequency
+  return jnp.cos(angle)[:, :, None, :], jnp.sin(angle)[:, :, None, :]
+
+
+def rotate(x_BxTxHxW: jax.Array, turn: tuple[jax.Array, jax.Array]) -> jax.Array:
+  """Applies the rotary embedding, pairing channel i with i + head_width / 2."""
+  cosine, sine = turn
+  low, high = jnp.split(x_BxTxHxW.astype(jnp.float32), 2, -1)
+  turned = [low * cosine - high * sine, high * cosine + low * sine]
+  return jnp.concatenate(turned, -1).astype(x_BxTxHxW.dtype)
+
+
+def attention(
+  query_BxTxHxW: jax.Array,
+  key_BxSxNxW: jax.Array,
+  value_BxSxNxW: jax.Array,
+  visible_BxTxS: jax.Array,
+) -> jax.Array:
+  """Grouped-query attention with scores and softmax in float32.
+
+  Query head h reads key and value head h // (H / N).
+
+  Returns:
+    The heads' outputs side by side, [B, T, H * W].
+  """
+  batch, length, heads, width = query_BxTxHxW.shape
+  kv_heads = key_BxSxNxW.shape[2]
+  grouped = query_BxTxHxW.reshape(
+    batch, length, kv_heads, heads // kv_heads, width
+  )
+  scores = jnp.einsum(
+    'btngw,bsnw->bngts',
+    grouped,
+    key_BxSxNxW,
+    preferred_element_type=jnp.float32,
+  )
+  scores = scores * width**-0.5
+  scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
+  weights = jax.nn.softmax(scores, -1).astype(value_BxSxNxW.dtype)
+  mixed = jnp.einsum('bngts,bsnw->btngw', weights, value_BxSxNxW)
+  return mixed.reshape(batch, length, heads * width)
+
+
+def block(
+  config: config_lib.DecoderConfig,
+  layer: Layers,
+  x_BxTxD: jax.Array,
+  turn: tuple[jax.Array, jax.Array],
+  attend: Any,
+  visit: Any,
+) -> jax.Array:
+  """One block.
+
+  Args:
+    config: the decoder's configuration.
+    layer: the parameters of this one block, without the leading layer axis.
+    x_BxTxD: the residual stream before it.
+    turn: cosine and sine of `rotation`.
+    attend: maps (query, key, value), each [B, T, heads, W] and rotated, to the
+      heads' outputs [B, T, H * W]; it owns the mask and any cache.
+    visit: maps (site name, value) to the value to go on with.
+
+  Returns:
+    The residual stream after the block.
+  """
+  x = visit('resid_pre', x_BxTxD)
+  batch, length, _ = x.shape
+
+  def project(h: jax.Array, weight: nnx.Param) -> jax.Array:
+    return h @ weight[...].astype(h.dtype)
+
+  h = rms_norm(x, layer.attention_norm[...], config.norm_epsilon)
+  heads = (batch, length, -1, config.head_width)
+  query = project(h, layer.query).reshape(heads)
+  key = project(h, layer.key).reshape(heads)
+  value = project(h, layer.value).reshape(heads)
+  if config.query_key_norm:
+    query = rms_norm(query, layer.query_norm[...], config.norm_epsilon)
+    key = rms_norm(key, layer.key_norm[...], config.norm_epsilon)
+  kv_axes = ('batch', 'sequence', 'activation_kv_heads', None)
+  query = axis_rules.constrain(
+    rotate(query, turn), 'batch', 'sequence', 'activation_heads', None
+  )
+  key = axis_rules.constrain(rotate(key, turn), *kv_axes)
+  value = axis_rules.constrain(value, *kv_axes)
+  mixed = project(attend(query, key, value), layer.output)
+  x = visit('resid_mid', x + visit('attn_out', mixed))
+
+  h = rms_norm(x, layer.mlp_norm[...], config.norm_epsilon)
+  h = jax.nn.silu(project(h, layer.gate)) * project(h, layer.up)
+  h = axis_rules.constrain(h, 'batch', 'sequence', 'activation_mlp')
+  x = visit('resid_post', x + visit('mlp_out', project(h, layer.down)))
+  return axis_rules.constrain(x, 'batch', 'sequence', 'activation_width')
+
+
+def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
+  """Token embeddings in the activation dtype, [B, T, D]."""
+  table = model.embedding[...].astype(jnp.dtype(model.config.dtype))
+  return axis_rules.constrain(
+    table[tokens_BxT], 'batch', 'sequence', 'activation_width'
+  )
+
+
+def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
+  """Logits f32[..., V] of hidden states [..., D] taken after the final norm."""
+  table = model.embedding if model.unembedding is None else model.unembedding
+  return jnp.einsum(
+    '...d,vd->...v',
+    hidden,
+    table[...].astype(hidden.dtype),
+    preferred_element_type=jnp.float32,
+  )
+
+
+def visible(
+  segments_BxT: jax.Array | None, batch: int, length: int
+) -> jax.Array:
+  """Which position (axis 1) sees which (axis 2): causal, within its segment."""
+  causal = jnp.tril(jnp.ones((length, length), bool))[None]
+  if segments_BxT is None:
+    return jnp.broadcast_to(causal, (batch, length, length))
+  return causal & (segments_BxT[:, :, None] == segments_BxT[:, None, :])
+
+
+def forward(
+  model: Decoder,
+  tokens_BxT: jax.Array,
+  *,
+  positions_BxT: jax.Array | None = None,
+  segments_BxT: jax.Array | None = None,
+  embeddings_BxTxD: jax.Array | None = None,
+  tap: Tap | None = None,
+) -> tuple[jax.Array, Any]:
+  """Runs the decoder over whole sequences, padded on the right.
+
+  Args:
+    model: the decoder.
+    tokens_BxT: i32 token ids.
+    positions_BxT: i32 rotary positions; 0, 1, 2, … in every row if None.
+    segments_BxT: i32 segment ids of packed rows; positions attend within their
+      own segment alone. One segment a row if None.
+    embeddings_BxTxD: taken in place of the token embeddings, such as those of
+      an explainer with vectors injected.
+    tap: reads and writes at every site.
+
+  Returns:
+    The hidden states after the final norm, [B, T, D], to be given to `unembed`
+    at the positions that are wanted, and the tap's last state (None without).
+  """
+  batch, length = tokens_BxT.shape
+  if positions_BxT is None:
+    positions_BxT = jnp.broadcast_to(
+      jnp.arange(length, dtype=jnp.int32)[None], (batch, length)
+    )
+  x = embed(model, tokens_BxT) if embeddings_BxTxD is None else embeddings_BxTxD
+  state = None if tap is None else tap.start(tokens_BxT)
+  turn = rotation(model.config, positions_BxT)
+  seen = visible(segments_BxT, batch, length)
+  zero = jnp.zeros((), jnp.int32)
+  if tap is not None:
+    state, x = tap.visit(state, 'embed', zero, x)
+  step = functools.partial(_scan_step, model.config, turn, seen, tap)
+  indices = jnp.arange(model.config.layers, dtype=jnp.int32)
+  (x, state), _ = jax.lax.scan(step, (x, state), (model.layers, indices))
+  x = rms_norm(x, model.final_norm[...], model.config.norm_epsilon)
+  if tap is not None:
+    state, x = tap.visit(state, 'final_norm', zero, x)
+  return x, state
+
+
+def _scan_step(config, turn, seen, tap, carry, layer_and_index):
+  """One step of the scan over layers: runs a block, threading the tap."""
+  x, state = carry
+  layer, index = layer_and_index
+
+  def visit(site: str, value: jax.Array) -> jax.Array:
+    nonlocal state
+    if tap is None:
+      return value
+    state, value = tap.visit(state, site, index, value)
+    return value
+
+  def attend(query, key, value):
+    return attention(query, key, value, seen)
+
+  x = block(config, layer, x, turn, attend, visit)
+  return (x, state), None

@@ -1,0 +1,173 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Greedy generation with a key-value cache, one compiled loop that stops early."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from selfexplain_jax.models import decoder
+
+
+class Generated(NamedTuple):
+  """Generated tokens.
+
+  Attributes:
+    tokens: i32[B, N], the end token included, then padding with it.
+    length: i32[B], tokens generated, the end token not counted.
+    log_probability: f32[B], of the generated tokens, the end token included.
+  """
+
+  tokens: jax.Array
+  length: jax.Array
+  log_probability: jax.Array
+
+
+class _Loop(NamedTuple):
+  """The state of the decoding loop; S = T + N is the length of the cache."""
+
+  step: jax.Array  # i32[]
+  token: jax.Array  # i32[B], the last generated token
+  done: jax.Array  # bool[B]
+  caches: tuple[tuple[jax.Array, jax.Array], ...]  # per layer, [B, S, KV, W]
+  tokens: jax.Array  # i32[B, N]
+  length: jax.Array  # i32[B]
+  log_probability: jax.Array  # f32[B]
+
+
+@functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
+def generate(
+  model: decoder.Decoder,
+  tokens_BxT: jax.Array,
+  length_B: jax.Array,
+  *,
+  new_tokens: int,
+  end_id: int,
+  embeddings_BxTxD: jax.Array | None = None,
+) -> Generated:
+  """Continues prompts greedily until the end token or `new_tokens` tokens.
+
+  The loop ends as soon as every row has ended. A row of length 0 is padding of
+  the batch: it ends before it begins.
+
+  Args:
+    model: the decoder.
+    tokens_BxT: i32 prompts, padded on the right with any id.
+    length_B: i32, tokens of each prompt.
+    new_tokens: most tokens to generate, N.
+    end_id: the token that ends a row.
+    embeddings_BxTxD: taken in place of the prompts' token embeddings.
+  """
+  batch, prompt = tokens_BxT.shape
+  config = model.config
+  x = embeddings_BxTxD
+  if x is None:
+    x = decoder.embed(model, tokens_BxT)
+
+  # Prefill: one scan over layers, whose outputs are the keys and values.
+  positions = jnp.arange(prompt, dtype=jnp.int32)[None]
+  turn = decoder.rotation(config, positions)
+  seen = decoder.visible(None, batch, prompt)
+  x, (key, value) = jax.lax.scan(
+    functools.partial(_prefill_step, config, turn, seen), x, model.layers
+  )
+  room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
+  key, value = jnp.pad(key, room), jnp.pad(value, room)
+  last = jnp.maximum(length_B - 1, 0)[:, None, None]
+  token, log_probability = _choose(
+    model, jnp.take_along_axis(x, last, 1)[:, 0]
+  )
+
+  empty = length_B == 0
+  start = _Loop(
+    step=jnp.zeros((), jnp.int32),
+    token=token,
+    done=empty,
+    # A tuple of caches, updated in place: as scan inputs and outputs they
+    # would be copied whole at each token.
+    caches=tuple((key[i], value[i]) for i in range(config.layers)),
+    tokens=jnp.full((batch, new_tokens), end_id, jnp.int32),
+    length=jnp.zeros(batch, jnp.int32),
+    log_probability=jnp.where(empty, 0.0, log_probability),
+  )
+  step = functools.partial(_decode_step, model, length_B, end_id, new_tokens)
+
+  def unfinished(s: _Loop) -> jax.Array:
+    return (s.step < new_tokens) & ~jnp.all(s.done)
+
+  end = jax.lax.while_loop(unfinished, step, start)
+  return Generated(end.tokens, end.length, end.log_probability)
+
+
+def _choose(
+  model: decoder.Decoder, x_BxD: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """The most likely token after a residual stream, and its log probability."""
+  epsilon = model.config.norm_epsilon
+  hidden = decoder.rms_norm(x_BxD, model.final_norm[...], epsilon)
+  logits = decoder.unembed(model, hidden)
+  token = jnp.argmax(logits, -1).astype(jnp.int32)
+  return token, jnp.max(logits, -1) - jax.nn.logsumexp(logits, -1)
+
+
+def _untapped(site: str, value: jax.Array) -> jax.Array:
+  del site
+  return value
+
+
+def _prefill_step(config, turn, seen, x, layer):
+  """Runs a block over the prompts and returns its keys and values."""
+  kept = []
+
+  def attend(query, key, value):
+    kept.extend((key, value))
+    return decoder.attention(query, key, value, seen)
+
+  x = decoder.block(config, layer, x, turn, attend, _untapped)
+  return x, tuple(kept)
+
+
+def _decode_step(
+  model: decoder.Decoder,
+  length_B: jax.Array,
+  end_id: int,
+  new_tokens: int,
+  s: _Loop,
+) -> _Loop:
+  """Records the chosen token of every row and computes the next one."""
+  config = model.config
+  tokens = s.tokens.at[:, s.step].set(jnp.where(s.done, end_id, s.token))
+  done = s.done | (s.token == end_id)
+  length = s.length + (~done)
+
+  # Prompts end at different places, so each row writes at its own position;
+  # what padding left beyond it in the cache is never visible.
+  position = (length_B + s.step)[:, None]
+  row = jnp.arange(length_B.shape[0], dtype=jnp.int32)[:, None]
+  turn = decoder.rotation(config, position)
+  slots = jnp.arange(s.caches[0][0].shape[1], dtype=jnp.int32)
+  seen = slots[None, None, :] <= position[:, :, None]
+  x = decoder.embed(model, s.token[:, None])
+  caches = []
+  for index in range(config.layers):
+    layer = jax.tree.map(lambda p, i=index: p[i], model.layers)
+
+    def attend(query, key, value, i=index):
+      keys = s.caches[i][0].at[row, position].set(key)
+      values = s.caches[i][1].at[row, position].set(value)
+      caches.append((keys, values))
+      return decoder.attention(query, keys, values, seen)
+
+    x = decoder.block(config, layer, x, turn, attend, _untapped)
+  token, log_probability = _choose(model, x[:, 0])
+  more = ~done & (s.step + 1 < new_tokens)
+  return _Loop(
+    step=s.step + 1,
+    token=token,
+    done=done,
+    caches=tuple(caches),
+    tokens=tokens,
+    length=length,
+    log_probability=s.log_probability + jnp.where(more, log_probability, 0.0),
+  )
