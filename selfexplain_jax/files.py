@@ -78,3 +78,8 @@ def digest_json(content: Any) -> str:
   """Returns the SHA-256 of `content` as canonical JSON."""
   text = json.dumps(content, sort_keys=True, separators=(',', ':'))
   return digest(text.encode('utf-8'))
+
+
+def as_json(content: Any) -> Any:
+  """Returns `content` as it will be when read back: tuples become lists."""
+  return json.loads(json.dumps(content))

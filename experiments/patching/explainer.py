@@ -1,0 +1,34 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Trains an explainer of patching on a world's explanation set.
+
+  python -m launch.train_explainer --workdir=DIR \\
+    --config=experiments/patching/explainer.py \\
+    --config.explanations=SET_DIR --config.initial=MODEL_DIR
+
+`initial` is the target itself for self, or another model for stranger or twin.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the configuration."""
+  config = ml_collections.ConfigDict()
+  config.explanations = ''
+  config.initial = ''
+  config.seed = 0
+  config.examples = 0  # All of them.
+  config.injection = 'replace_embedding_scaled'
+  config.optimizer = dict(
+    peak_rate=0.003, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
+  )
+  config.steps = 400
+  config.batch = 16
+  config.row_length = 160
+  config.examples_per_row = 4
+  config.replay = dict(batch=8, weight=0.5)
+  config.evaluate_every = 100
+  config.validation_examples = 256
+  config.checkpoint_every = 100
+  config.mesh = dict(data=-1, fsdp=1, tensor=1)
+  return config

@@ -1,0 +1,84 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Pretrains a target model on the biographies world.
+
+Writes WORKDIR/model, a Hugging Face directory with its tokenizer and a note of
+the corpus it has read (`pretraining.json`), and WORKDIR/metrics.json.
+"""
+
+import functools
+
+import jax
+import ml_collections
+from absl import logging
+
+from launch import cli
+from selfexplain_jax import files
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.models import artefact
+from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.training import language_modelling
+from selfexplain_jax.training import loop
+from selfexplain_jax.training import optimizer as optimizer_lib
+from selfexplain_jax.training import state as state_lib
+from selfexplain_jax.worlds.biographies import pretraining
+from selfexplain_jax.worlds.biographies import recall
+
+
+def run(
+  config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
+) -> None:
+  """Pretrains and writes the model, unless the workdir holds it already."""
+  # What the model reads.
+  corpus = pretraining.Corpus(**config.world, seed=config.seed)
+  tokenizer = corpus.tokenizer(config.model.layers)
+  shape = config_lib.DecoderConfig(
+    vocabulary=tokenizer.vocab_size, **config.model
+  )
+  tokens = config.steps * config.batch * config.row_length
+  logging.info(
+    'Pretraining: %d steps of %d x %d tokens, %.2f M tokens in all',
+    config.steps,
+    config.batch,
+    config.row_length,
+    tokens / 1e6,
+  )
+  if dry_run:
+    return
+  cli.begin(config, workdir)
+  out = files.path(workdir)
+  if (out / 'metrics.json').exists():
+    return
+
+  # The step, under the mesh.
+  mesh = mesh_lib.make_mesh(**config.mesh)
+  with jax.set_mesh(mesh):
+    model = decoder.initialize(shape, jax.random.key(config.seed), mesh)
+    optimizer = optimizer_lib.make(config.optimizer, config.steps)
+    job = loop.Job(
+      name='pretraining',
+      steps=config.steps,
+      step=language_modelling.make_step(optimizer),
+      batches=functools.partial(
+        language_modelling.batches,
+        functools.partial(corpus.row, tokenizer, config.row_length),
+        config.batch,
+        config.steps,
+      ),
+      tokens_per_step=config.batch * config.row_length,
+      evaluate=lambda step, state, notes: notes,
+      evaluate_every=config.steps,
+      checkpoint_every=config.checkpoint_every,
+    )
+    state, _ = loop.train(job, state_lib.start(model, optimizer), workdir)
+
+    # What it knows now.
+    known = recall.recall(state.model, corpus.prompts(tokenizer))
+  logging.info('Recall of known and unknown facts: %s', known)
+  artefact.save(state.model, tokenizer, out / 'model')
+  corpus.save(out / 'model')
+  files.write_json(out / 'metrics.json', {'recall': known})
+
+
+if __name__ == '__main__':
+  cli.launch(run, config='experiments/world/pretrain.py:target')

@@ -1,0 +1,96 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Trains an explainer on an explanation set.
+
+Writes WORKDIR/model, the checkpoint with the best exact match on validation
+people, and WORKDIR/metrics.json, which says how it did there with its real
+vectors and with shuffled ones.
+"""
+
+import functools
+
+import jax
+import ml_collections
+from absl import logging
+
+from launch import cli
+from selfexplain_jax import files
+from selfexplain_jax.data import explanations
+from selfexplain_jax.data import pipeline
+from selfexplain_jax.data import questions as questions_lib
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import explainer as explainer_lib
+from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.explainer import replay
+from selfexplain_jax.explainer import train_step
+from selfexplain_jax.explainer import validation
+from selfexplain_jax.models import artefact
+from selfexplain_jax.tasks import table
+from selfexplain_jax.training import loop
+from selfexplain_jax.training import optimizer as optimizer_lib
+from selfexplain_jax.training import state as state_lib
+
+
+def run(
+  config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
+) -> None:
+  """Trains and writes the explainer, unless the workdir holds it already."""
+  out = files.path(workdir)
+  if not dry_run:
+    cli.begin(config, workdir)
+    if (out / 'metrics.json').exists():
+      return
+
+  # What it learns from.
+  explained = explanations.read(config.explanations)
+  chosen = explained.split('train')[: config.examples or None]
+  mesh = mesh_lib.make_mesh(**config.mesh)
+  with jax.set_mesh(mesh):
+    model, tokenizer = artefact.load(config.initial, mesh)
+    phrasings = table.task(explained.manifest['task']).PHRASINGS
+    questions = questions_lib.encode(explained, chosen, tokenizer, phrasings)
+    rows = pipeline.PackedRows(
+      questions,
+      explained.vectors[chosen],
+      seed=config.seed,
+      capacity=config.row_length,
+      per_row=config.examples_per_row,
+      rows=config.steps * config.batch,
+    )
+    replayed = replay.rows(config, tokenizer)
+    tokens_per_step = (config.batch + config.replay.batch) * config.row_length
+    logging.info(
+      'Training: %d examples, %d steps of %d rows of %d tokens, %.2f M tokens',
+      len(chosen),
+      config.steps,
+      config.batch + config.replay.batch,
+      config.row_length,
+      config.steps * tokens_per_step / 1e6,
+    )
+    if dry_run:
+      return
+
+    # The step, and what is measured on validation people.
+    injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
+    optimizer = optimizer_lib.make(config.optimizer, config.steps)
+    watch = validation.Validation(
+      explained, tokenizer, injection, phrasings, workdir, config
+    )
+    job = loop.Job(
+      name='explainer',
+      steps=config.steps,
+      step=train_step.make_step(optimizer, injection, config.replay.weight),
+      batches=functools.partial(
+        replay.mixed, functools.partial(pipeline.batches, rows, config.batch),
+        replayed,
+      ),
+      tokens_per_step=tokens_per_step,
+      evaluate=watch,
+      evaluate_every=config.evaluate_every,
+      checkpoint_every=config.checkpoint_every,
+    )
+    _, notes = loop.train(job, state_lib.start(model, optimizer), workdir)
+  files.write_json(out / 'metrics.json', notes)
+
+
+if __name__ == '__main__':
+  cli.launch(run, config='experiments/patching/explainer.py')

@@ -1,0 +1,73 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""A model's own samples as prompts, for models that come without texts."""
+
+import functools
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import tokenizer as tokenizer_lib
+
+POSITION_KINDS = ('early', 'middle', 'late', 'last_token')
+
+
+@functools.partial(jax.jit, static_argnames=('length',))
+def _sample(model, first_B, key, length):
+  """Samples i32[B, length] at temperature 1, one whole forward pass a token."""
+  tokens = jnp.zeros((first_B.shape[0], length), jnp.int32)
+  tokens = tokens.at[:, 0].set(first_B)
+
+  def step(at, tokens):
+    hidden, _ = decoder.forward(model, tokens)
+    logits = decoder.unembed(model, hidden[:, at - 1])
+    drawn = jax.random.categorical(jax.random.fold_in(key, at), logits)
+    return tokens.at[:, at].set(drawn.astype(jnp.int32))
+
+  return jax.lax.fori_loop(1, length, step, tokens)
+
+
+def sample_prompts(
+  model: decoder.Decoder,
+  tokenizer: tokenizer_lib.Tokenizer,
+  *,
+  count: int,
+  length: int,
+  seed: int,
+) -> prompts_lib.Prompts:
+  """Samples prompts from BOS.
+
+  Each is a group of its own; 60% are for training, 20% for validation and 20%
+  for test. No answer is right, so none is filtered.
+
+  Args:
+    model: the target.
+    tokenizer: its tokenizer; the prompts' text is decoded with it.
+    count: number of prompts.
+    length: tokens of each, BOS included.
+    seed: of the samples.
+  """
+  first = np.full(count, tokenizer.bos_id, np.int32)
+  ids = jax.device_get(_sample(model, first, jax.random.key(seed), length))
+  places = (length // 4, length // 2, 3 * length // 4, length - 1)
+  groups = [f'sample {i}' for i in range(count)]
+  # A sample seen twice must not be on both sides of the split.
+  shares = [zlib.crc32(row.tobytes()) % 10 for row in ids]
+  return prompts_lib.Prompts(
+    ids=ids.tolist(),
+    text=[tokenizer.decode(row[1:].tolist()) for row in ids],
+    positions={
+      kind: np.full(count, place, np.int32)
+      for kind, place in zip(POSITION_KINDS, places, strict=True)
+    },
+    kind=['sample'] * count,
+    group=groups,
+    split=[
+      'train' if s < 6 else 'validation' if s < 8 else 'test' for s in shares
+    ],
+    answer=np.full(count, -1, np.int32),
+    known=np.ones(count, bool),
+  )

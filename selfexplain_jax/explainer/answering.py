@@ -1,0 +1,94 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Asking an explainer: greedy answers to questions with vectors."""
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from selfexplain_jax import progress
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import generate
+
+_LENGTH_STEP = 8  # Prompts are padded to multiples of it: one program for each.
+
+
+class Answers(NamedTuple):
+  """What an explainer said.
+
+  Attributes:
+    ids: the generated ids of each answer, without the end token.
+    log_probability: f32[N], of each answer.
+  """
+
+  ids: list[list[int]]
+  log_probability: np.ndarray
+
+
+@functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
+def _generate(model, injection, tokens, lengths, vectors, new_tokens, end_id):
+  embeddings = injection_lib.embed(model, injection, tokens, vectors)
+  return generate.generate(
+    model,
+    tokens,
+    lengths,
+    new_tokens=new_tokens,
+    end_id=end_id,
+    embeddings_BxTxD=embeddings,
+  )
+
+
+def ask(
+  model: decoder.Decoder,
+  injection: injection_lib.Injection,
+  question_ids: Sequence[Sequence[int]],
+  vectors_NxD: np.ndarray,
+  *,
+  end_id: int,
+  new_tokens: int,
+  batch: int = 128,
+) -> Answers:
+  """Answers questions greedily.
+
+  Questions of about one length share a batch, so that little is padding; the
+  answers come back in the order of the questions.
+
+  Args:
+    model: the explainer.
+    injection: how vectors enter.
+    question_ids: ids of each question, with one vector token each.
+    vectors_NxD: raw vectors.
+    end_id: the end token of answers.
+    new_tokens: most tokens of an answer, the end token included.
+    batch: questions decoded at once.
+  """
+  order = np.argsort([len(ids) for ids in question_ids], kind='stable')
+  answers: list[list[int]] = [[] for _ in question_ids]
+  log_probability = np.zeros(len(question_ids), np.float32)
+  starts = range(0, len(order), batch)
+  for start in progress.track(starts, len(starts), 'batches of answers'):
+    chosen = order[start : start + batch]
+    longest = len(question_ids[chosen[-1]])
+    length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
+    tokens, lengths = prompts_lib.pad(
+      [question_ids[i] for i in chosen], length
+    )
+    missing = batch - len(chosen)
+    made = _generate(
+      model,
+      injection,
+      np.pad(tokens, ((0, missing), (0, 0))),
+      np.pad(lengths, (0, missing)),
+      np.pad(vectors_NxD[chosen][:, None], ((0, missing), (0, 0), (0, 0))),
+      new_tokens,
+      end_id,
+    )
+    made = jax.device_get(made)
+    for row, index in enumerate(chosen):
+      answers[index] = made.tokens[row, : made.length[row]].tolist()
+      log_probability[index] = made.log_probability[row]
+  return Answers(answers, log_probability)

@@ -1,0 +1,52 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Replay: rows of what the explainer was pretrained on, beside the questions.
+
+Explainers forget what they knew about people that no question names; replaying
+their own corpus keeps it.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import ml_collections
+import numpy as np
+
+from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.training import language_modelling
+from selfexplain_jax.worlds.biographies import pretraining
+
+Batch = dict[str, np.ndarray]
+
+
+def rows(
+  config: ml_collections.ConfigDict, tokenizer: tokenizer_lib.Tokenizer
+) -> Callable[[int], Iterator[np.ndarray]] | None:
+  """Returns what yields the replayed batches after so many steps.
+
+  The corpus is that of the explainer's own initial model; rows that it was
+  pretrained on come again, from the first one.
+
+  Args:
+    config: of the explainer; `replay.batch` rows a step, 0 for no replay.
+    tokenizer: the explainer's.
+  """
+  if not config.replay.batch:
+    return None
+  corpus = pretraining.load(config.initial)
+  row = functools.partial(corpus.row, tokenizer, config.row_length)
+  return functools.partial(
+    language_modelling.batches, row, config.replay.batch, config.steps
+  )
+
+
+def mixed(
+  explained: Callable[[int], Iterator[Batch]],
+  replayed: Callable[[int], Iterator[np.ndarray]] | None,
+  done: int,
+) -> Iterator[Batch]:
+  """Yields batches of questions, each with its batch of replayed rows."""
+  if replayed is None:
+    yield from explained(done)
+    return
+  for batch, tokens in zip(explained(done), replayed(done), strict=True):
+    yield {**batch, 'replay': tokens}

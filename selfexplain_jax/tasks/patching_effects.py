@@ -1,0 +1,251 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Makes the explanation set of activation patching (method A.2).
+
+Pairs of prompts ask the same of two different people. The counterfactual
+prompt's activations, averaged over a block of layers, replace the base prompt's
+at one position and all layers of the block; what the target then says is the
+effect.
+"""
+
+import dataclasses
+from typing import Any
+
+import ml_collections
+import numpy as np
+from absl import logging
+
+from selfexplain_jax.activations import reader
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.tasks import cells as cells_lib
+from selfexplain_jax.tasks import patching
+
+SPLITS = ('train', 'validation', 'test')
+_CANARY_CELLS = 64
+# Verdicts whose margins are below this are run again in another batch shape.
+_NARROW = 1e-2
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+  """Everything that cells are made from.
+
+  Attributes:
+    model: the target.
+    tokenizer: its tokenizer.
+    prompts: N prompts.
+    activations: f32[N, Q, L, D], the prompts' own at their Q position kinds.
+    site: the site of the activations.
+    blocks: the layer blocks.
+  """
+
+  model: decoder.Decoder
+  tokenizer: tokenizer_lib.Tokenizer
+  prompts: prompts_lib.Prompts
+  activations: np.ndarray
+  site: str
+  blocks: tuple[cells_lib.Block, ...]
+
+  def cells(self, drawn: cells_lib.Drawn) -> effects_lib.Cells:
+    """Returns the patches of drawn cells."""
+    tokens, lengths = self.prompts.padded()
+    positions = np.stack(list(self.prompts.positions.values()), 1)
+    bounds = np.array(self.blocks, np.int32)
+    vectors = np.empty((len(drawn), self.activations.shape[-1]), np.float32)
+    for index, (first, last) in enumerate(self.blocks):
+      here = drawn.block == index
+      taken = self.activations[drawn.counterfactual[here], drawn.kind[here]]
+      vectors[here] = taken[:, first : last + 1].mean(1, dtype=np.float32)
+    return effects_lib.Cells(
+      tokens=tokens[drawn.base],
+      length=lengths[drawn.base],
+      first=bounds[drawn.block, 0],
+      last=bounds[drawn.block, 1],
+      position=positions[drawn.base, drawn.kind],
+      vector=vectors,
+      site=self.site,
+    )
+
+
+def load_activations(store: reader.Store, site: str, kinds: int) -> np.ndarray:
+  """Reads the store of `activations.dump`, f32[N, Q, L, D]."""
+  rows = store.read(site, 0, store.rows).astype(np.float32)
+  return rows.reshape(-1, kinds, *rows.shape[1:])
+
+
+def make(
+  maker: Maker, config: ml_collections.ConfigDict
+) -> tuple[list[dict[str, Any]], np.ndarray, dict[str, Any]]:
+  """Makes records, their vectors and the notes for the manifest.
+
+  Args:
+    maker: what cells are made from.
+    config: `seed`; for each split `quota.SPLIT`, the most cells of either verdict
+      in each (position kind, block); `rounds`, how often cells are drawn for
+      those whose quota is not reached; `floor`, a share of the quota, see
+      `cells.balance`.
+
+  Returns:
+    Records with the columns of `explanations.SCHEMA`, f32[R, D] vectors, and
+    counts of all that was left out.
+  """
+  tokens, lengths = maker.prompts.padded()
+  clean = effects_lib.run_clean(maker.model, tokens, lengths)
+  right = (maker.prompts.answer < 0) | (clean.token == maker.prompts.answer)
+  usable = maker.prompts.known & right
+  notes: dict[str, Any] = {
+    'prompts': len(maker.prompts),
+    'prompts_not_known': int(np.sum(~maker.prompts.known)),
+    'prompts_answered_wrong': int(np.sum(maker.prompts.known & ~right)),
+    'blocks': [list(block) for block in maker.blocks],
+    'splits': {},
+  }
+  _canary(maker, np.flatnonzero(usable), clean, config.seed)
+
+  records: list[dict[str, Any]] = []
+  vectors: list[np.ndarray] = []
+  for split in SPLITS:
+    of_split = np.array([s == split for s in maker.prompts.split])
+    made = _make_split(
+      maker, np.flatnonzero(usable & of_split), clean, config, split
+    )
+    records.extend(made[0])
+    vectors.append(made[1])
+    notes['splits'][split] = made[2]
+    logging.info('Cells of split %s: %s', split, _summary(made[2]))
+  return records, np.concatenate(vectors), notes
+
+
+def _summary(notes: dict[str, Any]) -> str:
+  return ', '.join(
+    f'{name} {value}' for name, value in notes.items() if name != 'kept_by_cell'
+  )
+
+
+def _canary(maker, usable, clean, seed) -> None:
+  """Runs the canaries on some cells of this very target and store."""
+  shape = (len(maker.prompts.positions), len(maker.blocks))
+  wanted = np.ones(shape, np.int64) * 2
+  drawn = cells_lib.draw(
+    maker.prompts, usable, clean.token, wanted, seed, 'canary'
+  )
+  drawn = drawn.take(np.arange(min(_CANARY_CELLS, len(drawn))))
+  own = maker.activations[drawn.base, drawn.kind]
+  effects_lib.self_patch_canary(maker.model, maker.cells(drawn), own)
+
+
+def _make_split(maker, usable, clean, config, split):
+  """Draws, runs, checks and balances the cells of one split."""
+  shape = (len(maker.prompts.positions), len(maker.blocks))
+  quota = config.quota[split]
+  wanted = np.full(shape, 2 * quota, np.int64)
+  parts: list[cells_lib.Drawn] = []
+  for round_ in range(config.rounds):
+    purpose = f'{split}/{round_}'
+    parts.append(
+      cells_lib.draw(
+        maker.prompts, usable, clean.token, wanted, config.seed, purpose
+      )
+    )
+    drawn = cells_lib.join(parts)
+    cells = maker.cells(drawn)
+    # Cells of earlier rounds come first in the join, and are not run again.
+    done = 0 if round_ == 0 else len(token)
+    new = effects_lib.run_patched(
+      maker.model, cells.take(np.arange(done, len(drawn)))
+    )
+    token = new.token if round_ == 0 else np.concatenate([token, new.token])
+    margin = new.margin if round_ == 0 else np.concatenate([margin, new.margin])
+    changed = token != clean.token[drawn.base]
+    verdicts = np.zeros((*shape, 2), np.int64)
+    np.add.at(verdicts, (drawn.kind, drawn.block, changed.astype(int)), 1)
+    lacking = verdicts.min(-1) < quota
+    hopeful = verdicts.min(-1) > 0
+    wanted = np.where(lacking & hopeful, 4 * quota, 0)
+
+  narrow = (margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
+  unstable = _unstable(maker, cells, token, narrow)
+  steady = np.flatnonzero(~unstable)
+  kept = cells_lib.balance(
+    drawn.take(steady),
+    changed[steady],
+    shape,
+    quota,
+    max(1, round(config.floor * quota)),
+  )
+  rows = steady[kept.rows]
+  order = np.random.default_rng([config.seed, len(rows)]).permutation(len(rows))
+  rows = rows[order]
+  records = _records(maker, drawn, rows, clean, token, margin, kept, split)
+  kinds = list(maker.prompts.positions)
+  notes = {
+    'drawn': len(drawn),
+    'changed_share_drawn': float(np.mean(changed)),
+    'run_again': int(np.sum(narrow)),
+    'dropped_unstable': int(np.sum(unstable)),
+    'kept': len(rows),
+    'kept_changed': int(np.sum(changed[rows])),
+    'kept_in_balanced_cells': int(sum(r['balanced'] for r in records)),
+    'kept_by_cell': {
+      f'{kinds[k]} {patching.layers_text(*maker.blocks[b])}': {
+        'unchanged': int(kept.counts[k, b, 0]),
+        'changed': int(kept.counts[k, b, 1]),
+      }
+      for k in range(shape[0])
+      for b in range(shape[1])
+    },
+  }
+  return records, cells.vector[rows], notes
+
+
+def _unstable(maker, cells, token, narrow) -> np.ndarray:
+  """Which verdicts do not hold when a narrow cell is run in another batch."""
+  unstable = np.zeros(len(cells), bool)
+  rows = np.flatnonzero(narrow)
+  if len(rows):
+    again = effects_lib.run_patched(maker.model, cells.take(rows), batch=96)
+    unstable[rows] = again.token != token[rows]
+  return unstable
+
+
+def _records(maker, drawn, rows, clean, token, margin, kept, split):
+  """Renders the kept cells as records."""
+  prompts, tokenizer = maker.prompts, maker.tokenizer
+  kinds = list(prompts.positions)
+  records = []
+  for row in rows.tolist():
+    base, other = int(drawn.base[row]), int(drawn.counterfactual[row])
+    kind, block = int(drawn.kind[row]), int(drawn.block[row])
+    ids = list(prompts.ids[base])
+    position = int(prompts.positions[kinds[kind]][base])
+    record = {
+      'task': patching.NAME,
+      'split': split,
+      'group': prompts.group[base],
+      'counterfactual_group': prompts.group[other],
+      'prompt_kind': prompts.kind[base],
+      'position_kind': kinds[kind],
+      'site': maker.site,
+      'first_layer': maker.blocks[block][0],
+      'last_layer': maker.blocks[block][1],
+      'position': position,
+      'prompt_ids': ids,
+      'text': prompts.text[base],
+      'before': tokenizer.decode(ids[1:position]),
+      'token_text': tokenizer.decode([ids[position]]),
+      'after': tokenizer.decode(ids[position + 1 :]),
+      'counterfactual_text': prompts.text[other],
+      'clean_id': int(clean.token[base]),
+      'patched_id': int(token[row]),
+      'clean_token': tokenizer.token(int(clean.token[base])),
+      'patched_token': tokenizer.token(int(token[row])),
+      'clean_margin': float(clean.margin[base]),
+      'patched_margin': float(margin[row]),
+      'changed': bool(token[row] != clean.token[base]),
+      'balanced': bool(kept.balanced[kind, block]),
+    }
+    record['answer'] = patching.answer(record)
+    records.append(record)
+  return records

@@ -1,0 +1,118 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""The training loop that every trained model shares.
+
+A step is dispatched before the metrics of an earlier one are read, so the
+device never waits for the host. What a run ends with does not depend on where
+it was interrupted: batches are a function of the step, and the state of the
+evaluation travels in the checkpoint.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+from absl import logging
+
+from selfexplain_jax import files
+from selfexplain_jax import progress
+from selfexplain_jax.distributed import preemption
+from selfexplain_jax.training import checkpoints as checkpoints_lib
+from selfexplain_jax.training import metrics_log
+
+Metrics = dict[str, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """What is trained.
+
+  Attributes:
+    name: what the log calls it.
+    steps: number of steps in all.
+    step: maps (state, batch) to (new state, scalar metrics); may donate its
+      state.
+    batches: maps the number of steps done to an iterator over the batches that
+      are left.
+    tokens_per_step: tokens of a batch, padding included, for the log.
+    evaluate: maps (steps done, state, notes) to the new notes, which are JSON;
+      called every `evaluate_every` steps and after the last one.
+    evaluate_every: in steps.
+    checkpoint_every: in steps.
+    log_every: in steps.
+  """
+
+  name: str
+  steps: int
+  step: Callable[[Any, Any], tuple[Any, Metrics]]
+  batches: Callable[[int], Iterator[Any]]
+  tokens_per_step: int
+  evaluate: Callable[[int, Any, dict[str, Any]], dict[str, Any]]
+  evaluate_every: int
+  checkpoint_every: int
+  log_every: int = 20
+
+
+def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
+  """Trains from the last checkpoint of `workdir`, or from `state`.
+
+  Args:
+    job: what is trained.
+    state: the initial state, a tree of arrays.
+    workdir: gets `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+
+  Returns:
+    The last state and the notes of the last evaluation.
+
+  Raises:
+    preemption.Preempted: after saving, if the job was asked to leave.
+  """
+  checkpoints = checkpoints_lib.Checkpoints(files.path(workdir) / 'checkpoints')
+  done, notes = 0, dict[str, Any]()
+  found = checkpoints.restore(state)
+  if found is not None:
+    done, state, notes = found
+    logging.info('%s: going on from step %d', job.name, done)
+  log = metrics_log.MetricsLog(workdir, done)
+  pending: tuple[int, Metrics] | None = None
+  started, since = time.monotonic(), done
+
+  def show(seconds: float, steps: int) -> None:
+    assert pending is not None
+    at, metrics = pending
+    values = {name: float(value) for name, value in metrics.items()}
+    rate = steps * job.tokens_per_step / max(seconds, 1e-9)
+    logging.info(
+      '%s: step %d of %d, %.0f tokens/s, %s',
+      job.name,
+      at,
+      job.steps,
+      rate,
+      ', '.join(f'{name} {value:.4g}' for name, value in values.items()),
+    )
+    log.write(at, tokens_per_second=rate, **values)
+
+  batches = progress.track(job.batches(done), job.steps - done, f'{job.name}')
+  for batch in batches:
+    state, metrics = job.step(state, batch)
+    done += 1
+    last = done == job.steps
+    if done % job.log_every == 0 or last:
+      if pending is not None:
+        now = time.monotonic()
+        show(now - started, done - since)
+        started, since = now, done
+      pending = (done, metrics)
+    if done % job.evaluate_every == 0 or last:
+      notes = job.evaluate(done, state, notes)
+    asked = preemption.asked()
+    if done % job.checkpoint_every == 0 or last or asked:
+      checkpoints.save(done, state, notes)
+    if asked:
+      break
+  if pending is not None:
+    show(time.monotonic() - started, max(1, done - since))
+  checkpoints.close()
+  preemption.check()
+  return state, notes

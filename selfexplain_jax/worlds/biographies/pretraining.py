@@ -1,0 +1,80 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""What one model of the world has read, noted beside its weights."""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.tasks import patching
+from selfexplain_jax.worlds.biographies import corpus
+from selfexplain_jax.worlds.biographies import facts
+from selfexplain_jax.worlds.biographies import prompts
+from selfexplain_jax.worlds.biographies import vocabulary
+
+_FILE = 'pretraining.json'
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+  """The corpus of a model.
+
+  Attributes:
+    seed: of the order of the documents.
+    known_seed: of which facts occur.
+    people: in the world.
+    world_seed: of the facts.
+  """
+
+  seed: int
+  known_seed: int
+  people: int
+  world_seed: int
+
+  @functools.cached_property
+  def world(self) -> facts.World:
+    """The world that the corpus tells of."""
+    return facts.make_world(self.world_seed, self.people)
+
+  @functools.cached_property
+  def known(self) -> np.ndarray:
+    """The facts that occur, bool [people, relations]."""
+    return facts.known_facts(self.world, self.known_seed)
+
+  def tokenizer(self, layers: int) -> tokenizer_lib.Tokenizer:
+    """The world's tokenizer, with words for questions on so many layers."""
+    return vocabulary.build_tokenizer(self.world, patching.words(layers))
+
+  def prompts(self, tokenizer: tokenizer_lib.Tokenizer) -> prompts_lib.Prompts:
+    """Every question about the people of the world."""
+    return prompts.all_prompts(self.world, self.known, tokenizer)
+
+  def row(
+    self, tokenizer: tokenizer_lib.Tokenizer, length: int, index: int
+  ) -> np.ndarray:
+    """Row `index` of the corpus, i32[length]."""
+    return corpus.token_rows(
+      self.world, self.known, tokenizer, self.seed, index, 1, length
+    )[0]
+
+  def save(self, directory: files.PathLike) -> None:
+    """Notes the corpus in a model's folder."""
+    files.write_json(files.path(directory) / _FILE, dataclasses.asdict(self))
+
+
+def load(directory: files.PathLike) -> Corpus:
+  """Reads the note in a model's folder.
+
+  Raises:
+    errors.InputError: if there is none, or it is not of this form.
+  """
+  name = files.path(directory) / _FILE
+  content = files.read_json(name, 'note of the pretraining corpus')
+  try:
+    return Corpus(**content)
+  except TypeError as e:
+    raise errors.InputError(f'{name} is not a corpus: {e}') from e
