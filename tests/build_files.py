@@ -294,7 +294,7 @@ def written_targets(root: pathlib.Path) -> dict[str, list[Target]]:
 
 
 def differences(root: pathlib.Path) -> list[str]:
-  """Returns what to change in the BUILD files, a sentence each.
+  """Returns what to change for Bazel to be right, a sentence each.
 
   Args:
     root: the top folder of the repository.
@@ -304,7 +304,11 @@ def differences(root: pathlib.Path) -> list[str]:
       be parsed.
   """
   expected, written = expected_targets(root), written_targets(root)
-  found = []
+  found = [
+    f'//{path}: call absltest.main(), or Bazel runs the file and no test'
+    for path, tree in source_files(root).items()
+    if path.endswith('_test.py') and not runs_as_program(tree)
+  ]
   for folder in sorted({*expected, *written}):
     wanted = expected.get(folder, {})
     present = written.get(folder, [])

@@ -13,6 +13,8 @@ from tests import build_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
+PROGRAM = "if __name__ == '__main__':\n  print()"
+
 BUILD = """
 load("@rules_python//python:defs.bzl", "py_library")
 
@@ -170,8 +172,8 @@ class DifferencesTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-    ('launch/go.py', "if __name__ == '__main__':\n  print()", 'py_binary go'),
-    ('tests/shape_test.py', 'import os', 'py_test shape_test'),
+    ('launch/go.py', PROGRAM, 'py_binary go'),
+    ('tests/shape_test.py', PROGRAM, 'py_test shape_test'),
     ('tests/shape.py', 'import os', 'py_library shape'),
     ('tests/oracles/__init__.py', 'X = 1', 'py_library oracles'),
   )
@@ -181,6 +183,17 @@ class DifferencesTest(parameterized.TestCase):
     self.assertEqual(
       build_files.differences(self.root),
       [f'//{folder}/BUILD: add {target} for {file}'],
+    )
+
+  def test_test_that_runs_nothing(self):
+    self.add('tests/shape_test.py', 'import os')
+    build_files.write(self.root)
+    self.assertEqual(
+      build_files.differences(self.root),
+      [
+        '//tests/shape_test.py: call absltest.main(), or Bazel runs the file'
+        ' and no test'
+      ],
     )
 
   def test_removed_package(self):

@@ -21,6 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
   path = pathlib.Path(folder.name)
   for name, value in {
     'JAX_COMPILATION_CACHE_DIR': str(path / 'jax_cache'),
+    # Arrays of different rank meet only where the code says how.
+    'JAX_NUMPY_RANK_PROMOTION': 'raise',
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
     # absltest puts `create_tempdir` here; its default is shared by all runs.
     'TEST_TMPDIR': str(path / 'files'),
