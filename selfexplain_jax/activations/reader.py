@@ -1,0 +1,164 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Reads an activation store, and refuses one that is not whole."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorstore as ts
+
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.activations import checksum
+from selfexplain_jax.activations import layout
+from selfexplain_jax.activations import manifest as manifest_lib
+
+# Chunks that `gather` holds at once: enough to hide the latency of a bucket.
+_CHUNKS_IN_FLIGHT = 16
+
+
+class Store:
+  """A complete store; made by `open_store`.
+
+  Attributes:
+    manifest: what the store says about itself.
+  """
+
+  def __init__(
+      self, directory: files.PathLike, manifest: manifest_lib.Manifest
+  ):
+    self.manifest = manifest
+    self._directory = files.path(directory)
+    self._arrays = layout.open_arrays(
+        directory, manifest.spec, manifest.rows, create=False)
+
+  @property
+  def rows(self) -> int:
+    """R, the rows of every array."""
+    return self.manifest.rows
+
+  def read(self, site: str, start: int, stop: int) -> np.ndarray:
+    """Returns rows `start` to `stop`, exclusive, of one array.
+
+    Args:
+      site: a site, or `token_id`, `document` or `position`.
+      start: first row, at least 0.
+      stop: end, at most R.
+
+    Returns:
+      `[stop - start, L, D]`, `[stop - start, D]` or `[stop - start]`, in the
+      store's type.
+
+    Raises:
+      errors.InputError: if there is no such array or row, or if a shard of it
+        is missing or damaged; the message names it.
+    """
+    array = self._array(site)
+    if not 0 <= start <= stop <= self.rows:
+      raise errors.InputError(
+          f'activation store {self._directory}: rows {start} to {stop}, '
+          f'expected within 0 to {self.rows}')
+    size = self.manifest.spec.rows_per_shard
+    bounds = [start, *range((start // size + 1) * size, stop, size), stop]
+    reads = [(a, array[a:b].read()) for a, b in zip(bounds, bounds[1:])]
+    return np.concatenate([self._result(site, a, read) for a, read in reads])
+
+  def gather(self, site: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Returns the given rows of one array, in the order given.
+
+    Each chunk that the rows touch is read and decoded once, whatever the
+    order. Rows far apart still cost a chunk each: to shuffle a whole store,
+    read blocks of `spec.chunk_rows` rows in random order and mix those.
+
+    Args:
+      site: as in `read`.
+      rows: `[N]` integers in `[0, R)`, which may repeat.
+
+    Returns:
+      `[N, L, D]`, `[N, D]` or `[N]`, in the store's type.
+
+    Raises:
+      errors.InputError: as `read` does.
+    """
+    array = self._array(site)
+    rows_N = np.asarray(rows, np.int64)
+    outside = rows_N[(rows_N < 0) | (rows_N >= self.rows)]
+    if outside.size:
+      raise errors.InputError(
+          f'activation store {self._directory}: row {outside[0]}, expected '
+          f'within 0 to {self.rows - 1}')
+    size = self.manifest.spec.chunk_rows
+    order_N = np.argsort(rows_N // size, kind='stable')
+    chunks, firsts = np.unique(rows_N[order_N] // size, return_index=True)
+    # Pairs of a chunk's first row and the places in the result that it fills.
+    groups = list(zip(
+        (int(chunk) * size for chunk in chunks),
+        np.split(order_N, firsts[1:])))
+    result = np.empty((len(rows_N), *array.shape[1:]), array.dtype.numpy_dtype)
+    for first in range(0, len(groups), _CHUNKS_IN_FLIGHT):
+      reads = [
+          (start, places, array[start:min(start + size, self.rows)].read())
+          for start, places in groups[first:first + _CHUNKS_IN_FLIGHT]
+      ]
+      for start, places, read in reads:
+        block = self._result(site, start, read)
+        result[places] = block[rows_N[places] - start]
+    return result
+
+  def iter_shards(
+      self, sites: Sequence[str]
+  ) -> Iterator[dict[str, np.ndarray]]:
+    """Yields each shard in order, as arrays by name, for the names given."""
+    for shard in self.manifest.shards:
+      start, stop = self.manifest.spec.shard_range(shard.index, self.rows)
+      yield {site: self.read(site, start, stop) for site in sites}
+
+  def _array(self, site: str) -> ts.TensorStore:
+    if site not in self._arrays:
+      raise errors.InputError(
+          f'activation store {self._directory}: no array {site}, expected one '
+          f'of {", ".join(self._arrays)}')
+    return self._arrays[site]
+
+  def _result(self, site: str, start: int, read: ts.Future) -> np.ndarray:
+    try:
+      return read.result()
+    except ValueError as e:
+      shard = start // self.manifest.spec.rows_per_shard
+      raise errors.InputError(
+          f'activation store {self._directory}: shard {shard} of {site} cannot '
+          f'be read: {layout.reason(e)}') from e
+
+
+def open_store(directory: files.PathLike, verify: bool = True) -> Store:
+  """Opens the store in `directory`.
+
+  Args:
+    directory: the store.
+    verify: whether to read all of it first and compare the checksums. Without,
+      a damaged shard is refused only when it is read.
+
+  Raises:
+    errors.InputError: if there is no manifest, or if a shard is missing or
+      fails its checksum; the message names it.
+  """
+  manifest = manifest_lib.read(directory)
+  if verify:
+    _verify(directory, manifest)
+  return Store(directory, manifest)
+
+
+def _verify(
+    directory: files.PathLike, manifest: manifest_lib.Manifest
+) -> None:
+  kvstore = ts.KvStore.open(layout.kvstore_spec(directory)).result()
+  for shard in manifest.shards:
+    where = f'activation store {files.path(directory)}: shard {shard.index}'
+    for name, expected in shard.crc32c.items():
+      found = kvstore.read(name).result()
+      if found.state != 'value':
+        raise errors.InputError(f'{where} is missing: expected a file {name}')
+      crc = checksum.crc32c(found.value)
+      if crc != expected:
+        raise errors.InputError(
+            f'{where} fails its checksum: {name} has crc32c {crc}, expected '
+            f'{expected}')

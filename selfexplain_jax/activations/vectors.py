@@ -1,0 +1,90 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""The `vectors/` of an explanation set: one checked zarr3 array.
+
+The checksum of all rows is part of the array's own metadata, so that a changed
+shape is found as well as a changed value, and equal vectors give equal bytes.
+"""
+
+import numpy as np
+import tensorstore as ts
+
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.activations import checksum
+from selfexplain_jax.activations import layout
+
+_CHUNK_ROWS = 256
+_SHARD_ROWS = 1 << 16
+
+
+def write_vectors(
+    directory: files.PathLike, vectors_RxD: np.ndarray
+) -> None:
+  """Writes `vectors_RxD` as the array at `directory`, replacing one there.
+
+  Args:
+    directory: the array's own folder, `DIR/vectors` of an explanation set.
+    vectors_RxD: `[R, D]` float32, R of at least 0 and D of at least 1.
+
+  Raises:
+    errors.InputError: if the shape or the type is another, or if the folder
+      holds anything else, which replacing would delete.
+  """
+  if vectors_RxD.ndim != 2 or vectors_RxD.dtype != np.float32 or (
+      not vectors_RxD.shape[1]):
+    raise errors.InputError(
+        f'vectors for {files.path(directory)} are {vectors_RxD.dtype.name}'
+        f'{list(vectors_RxD.shape)}, expected float32 [R, D]')
+  rows = vectors_RxD.shape[0]
+  # A small array is one chunk rounded up, so that its shard stays small.
+  shard_rows = min(_SHARD_ROWS, max(1, -(-rows // _CHUNK_ROWS)) * _CHUNK_ROWS)
+  metadata = layout.array_metadata(
+      vectors_RxD.shape, vectors_RxD.dtype, shard_rows, _CHUNK_ROWS)
+  metadata['attributes'] = {'crc32c': _crc32c(vectors_RxD)}
+  _check_replaceable(directory)
+  array = layout.open_array(
+      directory, metadata, ts.Context(),
+      ts.OpenMode(create=True, delete_existing=True))
+  array.write(vectors_RxD).result()
+
+
+def read_vectors(directory: files.PathLike) -> np.ndarray:
+  """Reads what `write_vectors` wrote, `[R, D]` float32.
+
+  Raises:
+    errors.InputError: if there is none, or if any of it is missing or damaged.
+  """
+  array = layout.open_array(
+      directory, None, ts.Context(), ts.OpenMode(open=True))
+  where = f'vectors at {files.path(directory)}'
+  if array.rank != 2 or array.dtype != ts.float32:
+    raise errors.InputError(
+        f'{where} are {array.dtype.name}{list(array.shape)}, expected float32 '
+        '[R, D]')
+  try:
+    vectors_RxD = array.read().result()
+  except ValueError as e:
+    raise errors.InputError(
+        f'{where} cannot be read: {layout.reason(e)}') from e
+  attributes = array.spec().to_json()['metadata'].get('attributes', {})
+  expected = attributes.get('crc32c')
+  crc = _crc32c(vectors_RxD)
+  if crc != expected:
+    raise errors.InputError(
+        f'{where} fail their checksum: crc32c is {crc}, expected {expected}')
+  return vectors_RxD
+
+
+def _check_replaceable(directory: files.PathLike) -> None:
+  folder = files.path(directory)
+  found = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+  others = sorted(n for n in found if n.split('.')[0] not in ('zarr', 'c'))
+  if others:
+    raise errors.InputError(
+        f'vectors at {folder}: the folder holds {others[0]}, expected a folder '
+        'for vectors alone')
+
+
+def _crc32c(vectors_RxD: np.ndarray) -> int:
+  """CRC-32C of the values, row after row, each a little-endian float32."""
+  return checksum.crc32c(vectors_RxD.astype('<f4').tobytes())
