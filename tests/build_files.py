@@ -134,23 +134,20 @@ def dependencies(
 ) -> frozenset[str]:
   """Returns the labels that a file's imports call for.
 
+  First-party imports that name no file have none; `differences` reports them.
+
   Args:
     path: the file, relative to `root`.
     sources: what `source_files` returned.
     root: the top folder of the repository.
-
-  Raises:
-    ValueError: if a first-party import names no file.
   """
   labels = set()
   for name in imported_names(path, sources[path]):
     top = name.partition('.')[0]
     if top in ROOTS:
-      if file := _module_file(name, root):
-        if file in sources:
-          labels.add(label(file))
-      else:
-        raise ValueError(f'{path} imports {name}, which no file defines')
+      file = _module_file(name, root)
+      if file and file in sources:
+        labels.add(label(file))
     elif top not in sys.stdlib_module_names and top not in OPTIONAL:
       labels.add(f'@pypi//{DISTRIBUTIONS.get(top, top)}')
   return frozenset(labels)
@@ -300,15 +297,10 @@ def differences(root: pathlib.Path) -> list[str]:
     root: the top folder of the repository.
 
   Raises:
-    ValueError: if a first-party import names no file, or a BUILD file cannot
-      be parsed.
+    ValueError: if a BUILD file cannot be parsed.
   """
   expected, written = expected_targets(root), written_targets(root)
-  found = [
-    f'//{path}: call absltest.main(), or Bazel runs the file and no test'
-    for path, tree in source_files(root).items()
-    if path.endswith('_test.py') and not runs_as_program(tree)
-  ]
+  found = list(_source_faults(root))
   for folder in sorted({*expected, *written}):
     wanted = expected.get(folder, {})
     present = written.get(folder, [])
@@ -329,6 +321,16 @@ def differences(root: pathlib.Path) -> list[str]:
       f if f.startswith('//') else f'//{folder}/BUILD: {f}' for f in found
     ]
   return found
+
+
+def _source_faults(root: pathlib.Path) -> Iterator[str]:
+  """Yields what no BUILD file can make right."""
+  for path, tree in source_files(root).items():
+    for name in imported_names(path, tree):
+      if name.partition('.')[0] in ROOTS and not _module_file(name, root):
+        yield f'//{path}: imports {name}, which no file defines'
+    if path.endswith('_test.py') and not runs_as_program(tree):
+      yield f'//{path}: call absltest.main(), or Bazel runs none of its tests'
 
 
 def _target_differences(present: Target, wanted: Target) -> Iterator[str]:
