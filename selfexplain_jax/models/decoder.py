@@ -10,9 +10,10 @@ mutated or left behind.
 import functools
 from typing import Any, Protocol
 
+from flax import nnx
 import jax
 import jax.numpy as jnp
-from flax import nnx
+import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import config as config_lib
@@ -83,8 +84,9 @@ class Decoder(nnx.Module):
     )
     self.layers = Layers(config, layers_key)
     self.final_norm = nnx.Param(jnp.ones(config.width, dtype), axes=('norm',))
-    self.unembedding = None
-    if not config.tied:
+    if config.tied:
+      self.unembedding = None
+    else:
       value = jax.random.normal(unembedding_key, shape) * 0.02
       self.unembedding = nnx.Param(
         value.astype(dtype), axes=('vocabulary', 'width')
@@ -110,16 +112,17 @@ def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:
 
 def rope_frequencies(config: config_lib.DecoderConfig) -> jax.Array:
   """Rotary frequencies in radians per position, f32[head_width / 2]."""
+  # On the host in float64: a relative error of float32's grows with position.
   half = config.head_width // 2
-  exponent = jnp.arange(half, dtype=jnp.float32) / half
-  frequency = config.rope_theta**-exponent
+  frequency = config.rope_theta ** -(np.arange(half) / half)
   scaling = config.rope_scaling
   if scaling is None:
-    return frequency
-  turns = scaling.original_positions * frequency / (2 * jnp.pi)
+    return jnp.asarray(frequency, jnp.float32)
+  turns = scaling.original_positions * frequency / (2 * np.pi)
   low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
-  kept = jnp.clip((turns - low) / (high - low), 0.0, 1.0)
-  return frequency * (kept + (1.0 - kept) / scaling.factor)
+  kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
+  frequency = frequency * (kept + (1.0 - kept) / scaling.factor)
+  return jnp.asarray(frequency, jnp.float32)
 
 
 def rotation(
@@ -131,7 +134,9 @@ def rotation(
   return jnp.cos(angle)[:, :, None, :], jnp.sin(angle)[:, :, None, :]
 
 
-def rotate(x_BxTxHxW: jax.Array, turn: tuple[jax.Array, jax.Array]) -> jax.Array:
+def rotate(
+  x_BxTxHxW: jax.Array, turn: tuple[jax.Array, jax.Array]
+) -> jax.Array:
   """Applies the rotary embedding, pairing channel i with i + head_width / 2."""
   cosine, sine = turn
   low, high = jnp.split(x_BxTxHxW.astype(jnp.float32), 2, -1)
@@ -203,7 +208,7 @@ def block(
   query = project(h, layer.query).reshape(heads)
   key = project(h, layer.key).reshape(heads)
   value = project(h, layer.value).reshape(heads)
-  if config.query_key_norm:
+  if layer.query_norm is not None and layer.key_norm is not None:
     query = rms_norm(query, layer.query_norm[...], config.norm_epsilon)
     key = rms_norm(key, layer.key_norm[...], config.norm_epsilon)
   kv_axes = ('batch', 'sequence', 'activation_kv_heads', None)

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Greedy generation with a key-value cache, one compiled loop that stops early."""
+"""Greedy generation with a cache: one compiled loop that stops early."""
 
 import functools
 from typing import NamedTuple
@@ -36,14 +36,14 @@ class _Loop(NamedTuple):
   log_probability: jax.Array  # f32[B]
 
 
-@functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
+@functools.partial(jax.jit, static_argnames='new_tokens')
 def generate(
   model: decoder.Decoder,
   tokens_BxT: jax.Array,
   length_B: jax.Array,
   *,
   new_tokens: int,
-  end_id: int,
+  end_id: int | jax.Array,
   embeddings_BxTxD: jax.Array | None = None,
 ) -> Generated:
   """Continues prompts greedily until the end token or `new_tokens` tokens.
@@ -61,23 +61,22 @@ def generate(
   """
   batch, prompt = tokens_BxT.shape
   config = model.config
-  x = embeddings_BxTxD
-  if x is None:
-    x = decoder.embed(model, tokens_BxT)
+  if embeddings_BxTxD is None:
+    embeddings_BxTxD = decoder.embed(model, tokens_BxT)
 
   # Prefill: one scan over layers, whose outputs are the keys and values.
   positions = jnp.arange(prompt, dtype=jnp.int32)[None]
   turn = decoder.rotation(config, positions)
   seen = decoder.visible(None, batch, prompt)
   x, (key, value) = jax.lax.scan(
-    functools.partial(_prefill_step, config, turn, seen), x, model.layers
+    functools.partial(_prefill_step, config, turn, seen),
+    embeddings_BxTxD,
+    model.layers,
   )
   room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
   key, value = jnp.pad(key, room), jnp.pad(value, room)
   last = jnp.maximum(length_B - 1, 0)[:, None, None]
-  token, log_probability = _choose(
-    model, jnp.take_along_axis(x, last, 1)[:, 0]
-  )
+  token, log_probability = _choose(model, jnp.take_along_axis(x, last, 1)[:, 0])
 
   empty = length_B == 0
   start = _Loop(
@@ -131,7 +130,7 @@ def _prefill_step(config, turn, seen, x, layer):
 def _decode_step(
   model: decoder.Decoder,
   length_B: jax.Array,
-  end_id: int,
+  end_id: int | jax.Array,
   new_tokens: int,
   s: _Loop,
 ) -> _Loop:

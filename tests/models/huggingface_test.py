@@ -1,0 +1,310 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of loading, saving and refusing Hugging Face directories.
+
+What the tiny models under `data/` must give was computed by `transformers`:
+see experiments/reference/make_parity.py.
+"""
+
+import functools
+import json
+import pathlib
+import shutil
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import numpy as safetensors_numpy
+
+from selfexplain_jax import errors
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interventions import capture as capture_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import generate
+from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import huggingface_config
+from selfexplain_jax.models import sites as sites_lib
+
+_DATA = pathlib.Path(__file__).parent / 'data'
+_STORIES = pathlib.Path(__file__).parents[3] / 'shared' / 'data' / 'stories260k'
+_MODELS = ('llama', 'llama_tied_scaled', 'qwen3', 'qwen3_tied')
+
+_REMOVED = object()
+
+# Model, change of config.json, what the refusal must name.
+_BAD_CONFIGS: tuple[tuple[str, str, dict, str], ...] = (
+  ('unknown', 'llama', dict(logit_softcap=30.0), 'logit_softcap.* 30.0'),
+  ('quantised', 'llama', dict(quantization_config={}), 'quantization_config'),
+  ('family', 'llama', dict(model_type='gemma'), 'gemma.*llama or qwen3'),
+  ('bias', 'llama', dict(attention_bias=True), 'attention_bias.*False'),
+  ('activation', 'llama', dict(hidden_act='gelu'), "gelu.*'silu'"),
+  ('window', 'qwen3', dict(sliding_window=64), 'sliding_window.* 64'),
+  ('kinds', 'qwen3', dict(layer_types=['sliding_attention']), 'layer_types'),
+  ('dtype', 'llama', dict(dtype='float8_e4m3fn'), 'dtype.*float32, bfloat16'),
+  ('tied', 'llama', dict(tie_word_embeddings='no'), 'tie_word_embeddings'),
+  ('absent', 'llama', dict(hidden_size=_REMOVED), 'hidden_size.*integer'),
+  ('negative', 'llama', dict(num_hidden_layers=-1), 'num_hidden_layers'),
+  ('text', 'llama', dict(vocab_size='40'), 'vocab_size.*integer'),
+  ('epsilon', 'llama', dict(rms_norm_eps=None), 'rms_norm_eps.*number'),
+  ('head_width', 'qwen3', dict(head_dim=_REMOVED), 'head_dim.*integer'),
+  ('groups', 'llama', dict(num_key_value_heads=3), 'heads=4.*kv_heads=3'),
+  (
+    'rope_type',
+    'llama',
+    dict(rope_parameters=dict(rope_type='yarn', factor=2.0)),
+    'yarn.*default or llama3',
+  ),
+  (
+    'rope_attribute',
+    'llama',
+    dict(rope_parameters=dict(rope_type='default', beta_fast=2)),
+    'rope_parameters.*beta_fast',
+  ),
+  (
+    'rope_incomplete',
+    'llama',
+    dict(rope_parameters=dict(rope_type='llama3', factor=2.0)),
+    'low_freq_factor.*number',
+  ),
+  ('two_ropes', 'llama', dict(rope_theta=5e5), 'rope_theta and rope_scaling'),
+)
+
+
+def _change_rows(tensors):
+  tensors['model.layers.1.mlp.up_proj.weight'] = np.zeros((5, 16), np.float32)
+
+
+def _drop(tensors):
+  del tensors['model.layers.1.self_attn.k_proj.weight']
+
+
+def _add(tensors):
+  tensors['model.layers.0.self_attn.q_norm.weight'] = np.ones(8, np.float32)
+
+
+def _change_dtype(tensors):
+  tensors['model.norm.weight'] = np.ones(16, np.float64)
+
+
+_BAD_TENSORS = (
+  ('shape', _change_rows, r'1\.mlp\.up_proj\.weight.*\(5, 16\).*\(24, 16\)'),
+  ('missing', _drop, r'1\.self_attn\.k_proj\.weight is missing.*\(16, 16\)'),
+  ('unexpected', _add, r'unexpected.*0\.self_attn\.q_norm\.weight.*\(8,\)'),
+  ('dtype', _change_dtype, r'model\.norm\.weight has dtype F64'),
+)
+
+
+@jax.jit
+def _forward(model, tokens, tap):
+  hidden, kept = decoder.forward(model, tokens, tap=tap)
+  return {'logits': decoder.unembed(model, hidden), **kept}
+
+
+def _load(directory, *args):
+  return huggingface.load(directory, mesh_lib.make_mesh(), *args)
+
+
+def _sites(model, tokens):
+  tap = capture_lib.build(
+    model.config,
+    tuple(site.name for site in sites_lib.SITES),
+    tuple(range(model.config.layers)),
+    np.broadcast_to(np.arange(tokens.shape[1]), tokens.shape),
+  )
+  return _forward(model, tokens, tap)
+
+
+class HuggingfaceTest(parameterized.TestCase):
+  def _copy(self, name):
+    """A copy of a model to spoil."""
+    target = pathlib.Path(self.create_tempdir().full_path) / name
+    return pathlib.Path(shutil.copytree(_DATA / name, target))
+
+  def _configure(self, directory, changes):
+    path = directory / 'config.json'
+    content = {**json.loads(path.read_text()), **changes}
+    content = {k: v for k, v in content.items() if v is not _REMOVED}
+    path.write_text(json.dumps(content))
+
+  def _retensor(self, directory, change):
+    path = directory / huggingface.WEIGHTS
+    tensors = safetensors_numpy.load_file(path)
+    change(tensors)
+    safetensors_numpy.save_file(tensors, path)
+
+  @parameterized.parameters(*_MODELS)
+  def test_logits_sites_and_generation_equal_transformers(self, name):
+    model = _load(_DATA / name)
+    expected = safetensors_numpy.load_file(
+      _DATA / name / 'expected.safetensors'
+    )
+    found = _sites(model, expected['tokens'])
+    self.assertLen(found, 8)
+    for key, value in found.items():
+      self.assertEqual(value.shape, expected[key].shape)
+      np.testing.assert_allclose(value, expected[key], 0, 2e-5, err_msg=key)
+    generated = generate.generate(
+      model,
+      jnp.asarray(expected['prompts']),
+      jnp.asarray(expected['prompt_lengths']),
+      new_tokens=expected['generated'].shape[1],
+      end_id=-1,
+    )
+    np.testing.assert_array_equal(generated.tokens, expected['generated'])
+
+  @absltest.skipUnless(
+    _STORIES.is_dir(), 'no ../shared/data/stories260k beside the project'
+  )
+  def test_real_model_equals_transformers(self):
+    expected = safetensors_numpy.load_file(_DATA / 'stories260k.safetensors')
+    logits = _sites(_load(_STORIES), expected['tokens'])['logits']
+    np.testing.assert_allclose(logits[:, -4:], expected['last_logits'], 0, 1e-4)
+    self.assertEqual(huggingface.read_token_ids(_STORIES), (1, 2))
+
+  @parameterized.parameters(*_MODELS)
+  def test_round_trip_keeps_every_bit(self, name):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    model = _load(_DATA / name)
+    huggingface.save(model, folder / 'a', bos_id=1, eos_id=2)
+    huggingface.save(_load(folder / 'a'), folder / 'b', bos_id=1, eos_id=2)
+    for file in ('config.json', huggingface.WEIGHTS):
+      self.assertEqual(
+        (folder / 'a' / file).read_bytes(), (folder / 'b' / file).read_bytes()
+      )
+    before = safetensors_numpy.load_file(_DATA / name / huggingface.WEIGHTS)
+    after = safetensors_numpy.load_file(folder / 'b' / huggingface.WEIGHTS)
+    self.assertEqual(sorted(before), sorted(after))
+    for key in before:
+      np.testing.assert_array_equal(before[key], after[key], strict=True)
+    self.assertEqual(
+      huggingface.read_config(_DATA / name),
+      huggingface.read_config(folder / 'b'),
+    )
+    self.assertEqual(huggingface.read_token_ids(folder / 'b'), (1, 2))
+    same = {
+      huggingface.weight_hash(of)
+      for of in (model, _DATA / name, str(folder / 'b'))
+    }
+    self.assertLen(same, 1)
+
+  def test_hash_depends_on_every_weight(self):
+    directory = self._copy('llama')
+    before = huggingface.weight_hash(directory)
+
+    def nudge(tensors):
+      tensors['model.norm.weight'][3] *= 1 + 1e-6
+
+    self._retensor(directory, nudge)
+    self.assertNotEqual(huggingface.weight_hash(directory), before)
+    self.assertNotEqual(huggingface.weight_hash(_load(directory)), before)
+
+  def test_dtypes_are_the_stored_ones_unless_named(self):
+    narrow = _load(_DATA / 'llama', None, 'bfloat16')
+    self.assertEqual(narrow.config.dtype, 'float32')
+    folder = self.create_tempdir().full_path
+    huggingface.save(narrow, folder)
+    model = _load(folder)
+    self.assertEqual(model.layers.query[...].dtype, jnp.bfloat16)
+    self.assertEqual(model.config.dtype, 'bfloat16')
+    np.testing.assert_array_equal(
+      model.layers.query[...],
+      _load(_DATA / 'llama').layers.query[...].astype(jnp.bfloat16),
+    )
+    wide = _load(folder, 'float32', 'float32')
+    self.assertEqual(wide.embedding[...].dtype, jnp.float32)
+
+  def test_sharded_directory(self):
+    directory = self._copy('qwen3')
+    path = directory / huggingface.WEIGHTS
+    tensors = safetensors_numpy.load_file(path)
+    path.unlink()
+    table = {}
+    for i in range(3):
+      name = f'model-{i}.safetensors'
+      part = {key: tensors[key] for key in sorted(tensors)[i::3]}
+      safetensors_numpy.save_file(part, directory / name)
+      table.update(dict.fromkeys(part, name))
+    index = directory / huggingface.INDEX
+    index.write_text(json.dumps({'metadata': {}, 'weight_map': table}))
+    self.assertEqual(
+      huggingface.weight_hash(_load(directory)),
+      huggingface.weight_hash(_DATA / 'qwen3'),
+    )
+    (directory / 'model-1.safetensors').unlink()
+    with self.assertRaisesRegex(errors.InputError, 'model-1.safetensors'):
+      _load(directory)
+    index.write_text('{"weight_map": ["model-0.safetensors"]}')
+    with self.assertRaisesRegex(errors.InputError, 'weight_map'):
+      _load(directory)
+
+  @parameterized.named_parameters(*_BAD_CONFIGS)
+  def test_refuses_configuration(self, name, changes, pattern):
+    directory = self._copy(name)
+    self._configure(directory, changes)
+    with self.assertRaisesRegex(errors.InputError, pattern) as raised:
+      huggingface.read_config(directory)
+    self.assertIn(str(directory / 'config.json'), str(raised.exception))
+    self.assertNotIn('\n', str(raised.exception))
+
+  @parameterized.named_parameters(*_BAD_TENSORS)
+  def test_refuses_tensors(self, change, pattern):
+    directory = self._copy('llama')
+    self._retensor(directory, change)
+    with self.assertRaisesRegex(errors.InputError, pattern):
+      _load(directory)
+
+  @parameterized.parameters(4, 60, 10_000)
+  def test_refuses_truncated_weights(self, size):
+    directory = self._copy('llama')
+    path = directory / huggingface.WEIGHTS
+    path.write_bytes(path.read_bytes()[:size])
+    with self.assertRaisesRegex(errors.InputError, 'whole safetensors'):
+      _load(directory)
+
+  @parameterized.parameters('config.json', huggingface.WEIGHTS)
+  def test_refuses_missing_file(self, name):
+    directory = self._copy('llama')
+    (directory / name).unlink()
+    with self.assertRaisesRegex(errors.InputError, name):
+      _load(directory)
+
+  def test_ropes_of_transformers_4_and_5_are_read_alike(self):
+    directory = self._copy('llama_tied_scaled')
+    expected = huggingface.read_config(directory)
+    self.assertIsNotNone(expected.rope_scaling)
+    path = directory / 'config.json'
+    table = json.loads(path.read_text())['rope_parameters']
+    theta = table.pop('rope_theta')
+    old = dict(rope_scaling=table, rope_theta=theta)
+    self._configure(directory, dict(rope_parameters=_REMOVED, **old))
+    self.assertEqual(huggingface.read_config(directory), expected)
+    self._configure(directory, dict(rope_scaling=_REMOVED, rope_theta=5e5))
+    plain = huggingface.read_config(directory)
+    self.assertEqual((plain.rope_theta, plain.rope_scaling), (5e5, None))
+
+  def test_llama_derives_what_old_files_leave_out(self):
+    directory = self._copy('llama')
+    self._configure(
+      directory,
+      dict.fromkeys(('num_key_value_heads', 'head_dim'), _REMOVED),
+    )
+    config = huggingface.read_config(directory)
+    self.assertEqual((config.kv_heads, config.head_width), (4, 4))
+
+  def test_token_ids(self):
+    directory = self._copy('llama')
+    read = functools.partial(huggingface_config.read_token_ids, directory)
+    self._configure(directory, dict(bos_token_id=None, eos_token_id=[7, 8]))
+    self.assertEqual(read(), (None, 7))
+    for changes, pattern in (
+      (dict(eos_token_id=None), 'eos_token_id'),
+      (dict(eos_token_id=3, bos_token_id='<s>'), 'bos_token_id'),
+    ):
+      self._configure(directory, changes)
+      with self.assertRaisesRegex(errors.InputError, pattern):
+        read()
+
+
+if __name__ == '__main__':
+  absltest.main()
