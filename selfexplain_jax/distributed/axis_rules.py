@@ -6,10 +6,11 @@ split. Parameters and activations have different names, because they are split
 differently. An unknown name raises: a typing error must not replicate a tensor.
 """
 
+import math
 from typing import Any
 
-import jax
 from flax import nnx
+import jax
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 
@@ -43,10 +44,29 @@ def partition_spec(axes: tuple[str | None, ...]) -> PartitionSpec:
 
 
 def constrain(value: jax.Array, *axes: str | None) -> jax.Array:
-  """Constrains an activation inside a compiled program to its logical axes."""
-  if not jax.sharding.get_abstract_mesh().axis_names:
+  """Constrains an activation inside a compiled program to its logical axes.
+
+  As in `shardings`, an axis that its mesh axes do not divide is not split.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  if not mesh.axis_names:
     return value
-  return jax.lax.with_sharding_constraint(value, partition_spec(axes))
+  spec = _divided(axes, value.shape, mesh)
+  return jax.lax.with_sharding_constraint(value, spec)
+
+
+def _divided(
+  axes: tuple[str | None, ...],
+  shape: tuple[int, ...],
+  mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh,
+) -> PartitionSpec:
+  """The PartitionSpec without the axes that are not evenly divisible."""
+  spec = []
+  for size, axis in zip(shape, partition_spec(axes), strict=True):
+    names = (axis,) if isinstance(axis, str) else (axis or ())
+    ways = math.prod(mesh.shape[name] for name in names)
+    spec.append(axis if size % ways == 0 else None)
+  return PartitionSpec(*spec)
 
 
 def shardings(tree: Any, mesh: jax.sharding.Mesh) -> Any:
@@ -64,15 +84,7 @@ def shardings(tree: Any, mesh: jax.sharding.Mesh) -> Any:
   """
 
   def one(param: nnx.Variable) -> nnx.Variable:
-    spec = []
-    shape = param.get_value().shape
-    for size, axis in zip(shape, partition_spec(param.axes), strict=True):
-      names = (axis,) if isinstance(axis, str) else (axis or ())
-      ways = 1
-      for name in names:
-        ways *= mesh.shape[name]
-      spec.append(axis if size % ways == 0 else None)
-    sharding = NamedSharding(mesh, PartitionSpec(*spec))
-    return param.replace(sharding)
+    spec = _divided(param.axes, param.get_value().shape, mesh)
+    return param.replace(NamedSharding(mesh, spec))
 
   return jax.tree.map(one, tree, is_leaf=lambda x: isinstance(x, nnx.Variable))

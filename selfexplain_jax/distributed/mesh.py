@@ -9,7 +9,9 @@ from selfexplain_jax import errors
 AXES = ('data', 'fsdp', 'tensor')
 
 
-def make_mesh(data: int = -1, fsdp: int = 1, tensor: int = 1) -> jax.sharding.Mesh:
+def make_mesh(
+  data: int = -1, fsdp: int = 1, tensor: int = 1
+) -> jax.sharding.Mesh:
   """Makes the mesh over all devices of the job.
 
   Args:

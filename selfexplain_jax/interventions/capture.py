@@ -79,7 +79,8 @@ def build(
     positions_BxQ: absolute positions, BOS counted.
 
   Raises:
-    errors.InputError: for an unknown site or a layer that the model lacks.
+    errors.InputError: for an unknown site, or a layer that the model lacks or
+      that was named before.
   """
   for name in sites:
     sites_lib.site(name)
@@ -89,6 +90,11 @@ def build(
       raise errors.InputError(
         f'cannot capture layer {layer}: expected 0 to {config.layers - 1}, the '
         'layers of this model'
+      )
+    if slot[layer] != len(layers):
+      raise errors.InputError(
+        f'cannot capture layer {layer} twice: expected each layer once in '
+        f'{layers}'
       )
     slot[layer] = i
   return Capture(

@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Runs a decoder with captures and patches and reads its next token."""
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -30,20 +31,12 @@ class NextToken(NamedTuple):
   logits: jax.Array | None
 
 
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=('patches', 'capture'),
-  meta_fields=(),
-)
+@dataclasses.dataclass(frozen=True)
 class _Both:
   """A tap that patches and then captures, so captures see what was written."""
 
-  def __init__(
-    self,
-    patches: patch_lib.Patches | None,
-    capture: capture_lib.Capture | None,
-  ):
-    self.patches, self.capture = patches, capture
+  patches: patch_lib.Patches | None
+  capture: capture_lib.Capture | None
 
   def start(self, tokens_BxT: jax.Array) -> tuple[Any, Any]:
     rows = tokens_BxT.shape[0]

@@ -1,0 +1,129 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Compares meshes of four CPU devices with one device; prints JSON.
+
+A process of its own, because the number of devices is fixed once JAX starts:
+
+  python -m tests.distributed.sharding_worker
+"""
+
+import functools
+import json
+import pathlib
+import tempfile
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType
+import numpy as np
+
+from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interventions import capture as capture_lib
+from selfexplain_jax.interventions import patch as patch_lib
+from selfexplain_jax.interventions import run
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import generate
+from selfexplain_jax.models import huggingface
+from tests.models import tiny
+
+# Sizes of data, fsdp and tensor.
+MESHES = ((1, 2, 2), (4, 1, 1))
+_BATCH = 8
+
+
+def _one_device() -> jax.sharding.Mesh:
+  device = np.array(jax.devices()[:1]).reshape(1, 1, 1)
+  return jax.sharding.Mesh(device, mesh_lib.AXES, (AxisType.Auto,) * 3)
+
+
+def _loss(
+  model: decoder.Decoder, tokens: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Mean cross-entropy of the next tokens, and all logits."""
+  hidden, _ = decoder.forward(model, tokens)
+  logits = decoder.unembed(model, hidden)
+  chosen = jnp.take_along_axis(logits[:, :-1], tokens[:, 1:, None], -1)[..., 0]
+  return jnp.mean(jax.nn.logsumexp(logits[:, :-1], -1) - chosen), logits
+
+
+def _results(
+  directory: pathlib.Path, mesh: jax.sharding.Mesh
+) -> dict[str, np.ndarray]:
+  """Everything that must not depend on the mesh, as host arrays by name."""
+  model = huggingface.load(directory, mesh)
+  target = axis_rules.shardings(model, mesh)
+  random = np.random.default_rng(0)
+  batch, shape = _BATCH, (_BATCH, 3)
+  tokens = jnp.asarray(random.integers(0, 40, (batch, 9)), jnp.int32)
+  length = jnp.asarray(random.integers(4, 10, batch), jnp.int32)
+  patches = patch_lib.build(
+    'resid_post',
+    np.zeros(shape),
+    random.integers(0, 2, shape),
+    np.broadcast_to(np.arange(3), shape),
+    random.normal(size=(*shape, model.config.width)),
+    random.integers(0, 3, shape),
+  )
+  capture = capture_lib.build(
+    model.config, ('resid_mid', 'embed'), (1, 0), np.tile([[1, 3]], (batch, 1))
+  )
+
+  @functools.partial(jax.jit, out_shardings=(target, None))
+  def step(model: decoder.Decoder, tokens: jax.Array):
+    gradient, logits = jax.grad(_loss, has_aux=True)(model, tokens)
+    return jax.tree.map(lambda p, g: p - g, model, gradient), logits
+
+  with jax.set_mesh(mesh):
+    out = {
+      'step': step(model, tokens),
+      'run': run.run(model, tokens, length, patches, capture, True),
+      'generate': generate.generate(
+        model, tokens, length, new_tokens=8, end_id=-1
+      ),
+    }
+  leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(out))
+  return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def main() -> None:
+  """Prints the largest difference of each mesh, and where it is.
+
+  Differences are relative to the largest magnitude of the array, or to 1.
+  """
+  jax.config.update('jax_num_cpu_devices', 4)
+  jax.config.update('jax_platforms', 'cpu')
+  differences = {}
+  with tempfile.TemporaryDirectory() as folder:
+    directory = pathlib.Path(folder)
+    # A single key head is not divisible by the tensor axis: it stays whole.
+    huggingface.save(tiny.model(layers=2, width=32, kv_heads=1), directory)
+    expected = _results(directory, _one_device())
+    for sizes in MESHES:
+      worst = (0.0, '')
+      found = _results(directory, mesh_lib.make_mesh(*sizes))
+      for name, value in expected.items():
+        scale = max(1.0, float(np.abs(value).max()))
+        worst = max(
+          worst, (float(np.abs(found[name] - value).max()) / scale, name)
+        )
+      differences['x'.join(map(str, sizes))] = worst
+    model = huggingface.load(directory, mesh_lib.make_mesh(1, 2, 2))
+  query = model.layers.query[...]
+  part = query.addressable_shards[0].data
+  # A batch that its mesh axes do not divide is not split, nor refused.
+  with jax.set_mesh(mesh_lib.make_mesh(4, 1, 1)):
+    odd = jax.jit(lambda x: axis_rules.constrain(x, 'batch'))(jnp.ones(6))
+  print(
+    json.dumps(
+      {
+        'differences': differences,
+        'query': query.shape,
+        'part': part.shape,
+        'odd': odd.shape,
+      }
+    )
+  )
+
+
+if __name__ == '__main__':
+  main()

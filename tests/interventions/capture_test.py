@@ -1,0 +1,68 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of captures against the slow decoder."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax.numpy as jnp
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax.interventions import capture as capture_lib
+from selfexplain_jax.interventions import run
+from tests.models import oracle
+from tests.models import tiny
+
+_POSITIONS = np.array([[0, 4], [2, 2], [7, 1]])
+
+
+class CaptureTest(parameterized.TestCase):
+  def test_equals_slow_decoder_in_the_order_asked_for(self):
+    model = tiny.model()
+    tokens = np.random.default_rng(0).integers(0, 40, (3, 8))
+    sites = ('resid_mid', 'embed', 'final_norm', 'mlp_out')
+    captured = run.run(
+      model,
+      jnp.asarray(tokens, jnp.int32),
+      jnp.full(3, 8, jnp.int32),
+      capture=capture_lib.build(model.config, sites, (2, 0), _POSITIONS),
+    ).captured
+    self.assertEqual(set(captured), set(sites))
+    for row in range(3):
+      _, seen = oracle.forward(model, tokens[row])
+      for site in sites:
+        for slot, layer in enumerate((2, 0)):
+          if site in ('embed', 'final_norm'):
+            self.assertEqual(captured[site].shape, (3, 2, 16))
+            found, layer = captured[site][row], 0
+          else:
+            self.assertEqual(captured[site].shape, (2, 3, 2, 16))
+            found = captured[site][slot, row]
+          expected = seen[site, layer][_POSITIONS[row]]
+          bound = 1e-5 * np.abs(expected).max()
+          np.testing.assert_allclose(found, expected, 0, bound, err_msg=site)
+
+  def test_layers_and_positions_are_data(self):
+    model = tiny.model()
+    tokens, length = jnp.ones((3, 8), jnp.int32), jnp.full(3, 8, jnp.int32)
+    before = None
+    for layers in ((0, 1), (2, 0), (1, 2)):
+      capture = capture_lib.build(
+        model.config, ('resid_post',), layers, _POSITIONS * (layers[0] > 0)
+      )
+      run.run(model, tokens, length, capture=capture)
+      before = before or run.run._cache_size()
+    self.assertEqual(run.run._cache_size(), before)
+
+  @parameterized.parameters(
+    ((0, 3), ('resid_post',), 'layer 3: expected 0 to 2'),
+    ((-1,), ('resid_post',), 'layer -1'),
+    ((1, 0, 1), ('resid_post',), 'layer 1 twice'),
+    ((0,), ('resid',), "unknown site 'resid'"),
+  )
+  def test_refuses(self, layers, sites, pattern):
+    with self.assertRaisesRegex(errors.InputError, pattern):
+      capture_lib.build(tiny.config(), sites, layers, _POSITIONS)
+
+
+if __name__ == '__main__':
+  absltest.main()
