@@ -1,0 +1,220 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of the page on a made-up evaluation."""
+
+import html as html_lib
+from html import parser
+import json
+import re
+
+from absl.testing import absltest
+import numpy as np
+import pyarrow as pa
+
+from selfexplain_jax import errors
+from selfexplain_jax.reports import examples
+from selfexplain_jax.reports import html
+from tests.reports import fixtures
+
+# Elements that have no end tag.
+_VOID = ('meta', 'input', 'br', 'link')
+
+
+class _Page(parser.HTMLParser):
+  """Checks that elements nest, and gathers what is in the page."""
+
+  def __init__(self, text: str):
+    super().__init__()
+    self.open: list[str] = []
+    self.found: list[tuple[str, dict[str, str | None]]] = []
+    self.scripts: list[str] = []
+    self.feed(text)
+    self.close()
+    assert not self.open, self.open
+
+  def handle_starttag(self, tag, attrs):
+    self.found.append((tag, dict(attrs)))
+    if tag not in _VOID:
+      self.open.append(tag)
+
+  def handle_startendtag(self, tag, attrs):
+    self.found.append((tag, dict(attrs)))
+
+  def handle_endtag(self, tag):
+    assert self.open and self.open[-1] == tag, (tag, self.open)
+    self.open.pop()
+
+  def handle_data(self, data):
+    if self.open and self.open[-1] == 'script':
+      self.scripts.append(data)
+
+  def count(self, tag: str) -> int:
+    return sum(name == tag for name, _ in self.found)
+
+  @property
+  def claims(self):
+    return json.loads(self.scripts[0])
+
+
+def _rows_of_body(text):
+  body = text.split('<tbody id="claims-body">')[1].split('</tbody>')[0]
+  return body.split('<tr ')[1:]
+
+
+class ReportTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.table = fixtures.predictions(900)
+    cls.figures = fixtures.figures(cls.table)
+    cls.text = html.render(cls.figures, cls.table)
+
+  def test_written_file_is_the_page_and_the_same_each_time(self):
+    directory = self.create_tempdir()
+    html.write(directory.full_path, self.figures, self.table)
+    written = directory.full_path + '/report.html'
+    with open(written, 'rb') as file:
+      self.assertEqual(file.read(), self.text.encode())
+    self.assertEqual(html.render(self.figures, self.table), self.text)
+    self.assertLess(len(self.text), 1_500_000)
+
+  def test_page_is_whole_and_needs_no_network(self):
+    page = _Page(self.text)
+    self.assertEqual(page.count('svg'), 4)
+    ids = [a['id'] for _, a in page.found if 'id' in a]
+    self.assertLen(set(ids), len(ids))
+    for _, attributes in page.found:
+      for name in ('src', 'href', 'action', 'xlink:href'):
+        self.assertStartsWith(attributes.get(name) or '#', '#')
+    self.assertNotIn('@import', self.text)
+
+  def test_every_table_has_a_caption(self):
+    page = _Page(self.text)
+    self.assertEqual(page.count('table'), page.count('caption'))
+    self.assertEqual(page.count('table'), 5)
+
+  def test_headline_says_what_the_figures_say(self):
+    figures = json.loads(json.dumps(self.figures))
+    figures['tests']['self_minus_stranger']['exact_match'] = {
+      'value': 0.125,
+      'ci95': [0.1, 0.15],
+      'p': 0.0002,
+    }
+    figures['tests']['self_minus_shuffled_vector']['exact_match'] = {
+      'value': -0.02,
+      'ci95': [-0.05, 0.01],
+      'p': 0.3,
+    }
+    text = html.render(figures, self.table)
+    self.assertIn('+12.5 <span>', text)
+    self.assertIn('95% interval +10.0 to +15.0, p &lt; 0.001', text)
+    self.assertIn('privileged access to its own workings', text)
+    self.assertIn('−2.0 <span>', text)
+    self.assertIn('The interval includes 0. This evaluation does not', text)
+
+  def test_claims_are_a_mixture_and_the_first_are_there_without_script(self):
+    claims = _Page(self.text).claims
+    self.assertLen(claims, examples.LIMIT)
+    seen = {(c['kind'], c['block'], c['right']) for c in claims[:50]}
+    # Four position kinds, four blocks, right and wrong, less the empty cell.
+    self.assertLen(seen, 2 * (4 * 4 - 1))
+    rows = _rows_of_body(self.text)
+    self.assertLen(rows, 50)
+    for row, claim in zip(rows, claims, strict=False):
+      for name in ('claim', 'shown', 'outcome', 'stranger', 'shuffled_vector'):
+        self.assertIn(f'>{html_lib.escape(claim[name])}<', row)
+
+  def test_claim_shows_its_own_record_in_every_column(self):
+    said = {}
+    for row in self.table.to_pylist():
+      said.setdefault(row['arm'], []).append(row)
+    chosen = examples.choose(said['self'], self.figures['seed'])
+    claims = _Page(self.text).claims
+    for row, claim in zip(chosen, claims, strict=True):
+      self.assertEqual(claim['claim'], examples.claim(row))
+      self.assertEqual(claim['token'], row['token_text'])
+      for arm in ('stranger', 'shuffled_vector'):
+        other = said[arm][row['record']]
+        self.assertEndsWith(claim[arm], examples.claim(other))
+
+  def test_maps_agree_with_a_plain_count(self):
+    maps = re.findall(r'<svg.*?</svg>', self.text, re.S)[1:]
+    rows = self.table.to_pylist()
+
+    def rate(kind, layer, arm, field):
+      values = [
+        row[field]
+        for row in rows
+        if (row['position_kind'], row['first_layer'], row['arm'])
+        == (kind, layer, arm)
+      ]
+      return 100 * np.mean(values) if values else None
+
+    expected = [[], [], []]
+    for kind in fixtures.KINDS:
+      for layer, _ in fixtures.BLOCKS:
+        exact = rate(kind, layer, 'self', 'exact')
+        if exact is not None:
+          gain = exact - rate(kind, layer, 'shuffled_vector', 'exact')
+          expected[0].append(exact)
+          expected[1].append(rate(kind, layer, 'self', 'changed'))
+          expected[2].append(gain)
+    for svg, values, slack in zip(
+      maps, expected, (0.5, 0.5, 0.05), strict=True
+    ):
+      texts = re.findall('<text[^>]*>([^<]*)</text>', svg)
+      cells = [text for text in texts if re.fullmatch('[+−]?[0-9.]+%?', text)]
+      # Before the cells come the axis labels, of single layers too.
+      cells = cells[-len(values) :]
+      numbers = [float(cell.strip('%').replace('−', '-')) for cell in cells]
+      np.testing.assert_allclose(numbers, values, atol=slack + 1e-6)
+      kinds = [kind.replace('_', ' ') for kind in fixtures.KINDS]
+      self.assertEqual([text for text in texts if text in kinds], kinds)
+
+  def test_confusion_shares_are_of_rows(self):
+    figures = json.loads(json.dumps(self.figures))
+    figures['confusion']['self'] = [[30, 9, 1], [0, 0, 0]]
+    text = html.render(figures, self.table)
+    row = re.search(r'<th scope="row">unchanged</th>(.*?)</tr>', text, re.S)[1]
+    self.assertEqual(re.findall(r'[\d.]+%', row), ['75.0%', '22.5%', '2.5%'])
+    self.assertEqual(row.index('class="hit"'), row.index('<td') + 4)
+    row = re.search(r'<th scope="row">changed</th>(.*?)</tr>', text, re.S)[1]
+    self.assertEqual(row.count('–'), 3)
+
+  def test_text_of_models_stays_text(self):
+    attack = '</script><script>alert(1)</script><img src=x onerror=alert(1)>'
+    table = self.table
+    for name in ('text', 'counterfactual_text', 'claimed_content', 'output'):
+      index = table.column_names.index(name)
+      column = pa.array([attack] * table.num_rows)
+      table = table.set_column(index, name, column)
+    text = html.render(self.figures, table)
+    page = _Page(text)
+    self.assertEqual(page.count('script'), 2)
+    self.assertEqual(page.count('img'), 0)
+    self.assertEqual(page.claims[0]['source'], attack)
+
+  def test_layers_are_in_order_in_the_filter(self):
+    select = self.text.split('<select name="block">')[1].split('</select>')[0]
+    self.assertEqual(
+      re.findall('<option>(.*?)</option>', select),
+      ['0', '1', '2 to 3', '4 to 5'],
+    )
+
+  def test_controls_alone(self):
+    table = fixtures.predictions(40, arms=('metadata', 'majority'))
+    text = html.render(fixtures.figures(table), table)
+    page = _Page(text)
+    self.assertIn('No explainer was evaluated', text)
+    self.assertEqual(page.count('svg'), 3)
+    self.assertLen(page.claims, 40)
+    self.assertNotIn('stranger claimed', text)
+
+  def test_bad_predictions_are_refused(self):
+    with self.assertRaisesRegex(errors.InputError, 'claimed, text, which'):
+      html.render(self.figures, self.table.drop_columns(['text', 'claimed']))
+    with self.assertRaisesRegex(errors.InputError, "rows of arm 'stranger'"):
+      html.render(self.figures, fixtures.predictions(20, arms=('self',)))
+
+
+if __name__ == '__main__':
+  absltest.main()
