@@ -59,6 +59,7 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
 
   logging.set_verbosity(logging.INFO)
   logging.set_stderrthreshold('info')
+  logging.get_absl_handler().addFilter(_speaks_of_this_project)
   try:
     app.run(main, argv=argv, flags_parser=_parse)
   except errors.InputError as e:
@@ -71,10 +72,17 @@ def _parse(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them becomes an InputError."""
   try:
     return flags.FLAGS(argv)
+  except SystemExit:  # absl leaves with 1 after printing --help.
+    sys.exit(0)
   except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as e:
     raise errors.InputError(f'bad flag: {_one_line(e)}') from e
   except (FileNotFoundError, IsADirectoryError, ImportError, SyntaxError) as e:
     raise errors.InputError(f'bad --config: {_one_line(e)}') from e
+
+
+def _speaks_of_this_project(record: Any) -> bool:
+  """Drops what Orbax tells of its inner workings at level INFO."""
+  return record.levelno > 20 or '/orbax/' not in record.pathname
 
 
 def _one_line(e: BaseException) -> str:
@@ -86,20 +94,33 @@ def _exit(code: int, line: str) -> None:
   sys.exit(code)
 
 
-def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
-  """Prepares a workdir: notes its config, and caches compiled programs.
+def finished(
+  config: ml_collections.ConfigDict, workdir: str, last: str
+) -> bool:
+  """Whether a workdir holds the whole result of this config already.
+
+  Args:
+    config: the config of this run.
+    workdir: its folder.
+    last: the file that a run writes last.
 
   Raises:
     errors.InputError: if the workdir was begun with another config, naming a
       field that differs.
   """
   noted = files.path(workdir) / 'config.json'
-  ours = config.to_dict()
   if noted.exists():
     theirs = files.read_json(noted, 'config of this workdir')
-    _refuse_difference(theirs, files.as_json(ours), noted, '')
-  else:
-    files.write_json(noted, ours)
+    _refuse_difference(theirs, files.as_json(config.to_dict()), noted, '')
+  return noted.exists() and (files.path(workdir) / last).exists()
+
+
+def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
+  """Notes the config in a workdir, and keeps compiled programs for restarts."""
+  files.write_json(files.path(workdir) / 'config.json', config.to_dict())
+  cache = files.path('~/.cache/selfexplain_jax/programs')
+  jax.config.update('jax_compilation_cache_dir', str(cache))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
 def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:
@@ -113,9 +134,3 @@ def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:
       f'{where} was begun with {name}={old!r}, not {new!r}: expected the same '
       'config, or another --workdir'
     )
-
-
-def cache_programs(directory: str) -> None:
-  """Keeps compiled programs in a folder, so that a restart need not wait."""
-  jax.config.update('jax_compilation_cache_dir', directory)
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)

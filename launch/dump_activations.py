@@ -25,6 +25,9 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Dumps the store, unless the workdir holds it already."""
+  if cli.finished(config, workdir, 'manifest.json'):
+    return
+
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # The target, and what it is to read.
@@ -64,8 +67,6 @@ def run(
     if dry_run:
       return
     cli.begin(config, workdir)
-    if (files.path(workdir) / 'manifest.json').exists():
-      return
     prompts_lib.write(prompts, workdir)
     dump.dump(model, prompts, plan, workdir)
 

@@ -24,6 +24,9 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Makes the set, unless the workdir holds it already."""
+  if cli.finished(config, workdir, 'manifest.json'):
+    return
+
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # The target, and the store of its own activations.
@@ -52,8 +55,6 @@ def run(
     if dry_run:
       return
     cli.begin(config, workdir)
-    if (files.path(workdir) / 'manifest.json').exists():
-      return
 
     # What really happens.
     maker = patching_effects.Maker(

@@ -29,6 +29,9 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Pretrains and writes the model, unless the workdir holds it already."""
+  if cli.finished(config, workdir, 'metrics.json'):
+    return
+
   # What the model reads.
   corpus = pretraining.Corpus(**config.world, seed=config.seed)
   tokenizer = corpus.tokenizer(config.model.layers)
@@ -47,8 +50,6 @@ def run(
     return
   cli.begin(config, workdir)
   out = files.path(workdir)
-  if (out / 'metrics.json').exists():
-    return
 
   # The step, under the mesh.
   mesh = mesh_lib.make_mesh(**config.mesh)

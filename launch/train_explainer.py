@@ -34,11 +34,9 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Trains and writes the explainer, unless the workdir holds it already."""
-  out = files.path(workdir)
-  if not dry_run:
-    cli.begin(config, workdir)
-    if (out / 'metrics.json').exists():
-      return
+  if cli.finished(config, workdir, 'metrics.json'):
+    return
+
 
   # What it learns from.
   explained = explanations.read(config.explanations)
@@ -68,6 +66,7 @@ def run(
     )
     if dry_run:
       return
+    cli.begin(config, workdir)
 
     # The step, and what is measured on validation people.
     injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
@@ -89,7 +88,7 @@ def run(
       checkpoint_every=config.checkpoint_every,
     )
     _, notes = loop.train(job, state_lib.start(model, optimizer), workdir)
-  files.write_json(out / 'metrics.json', notes)
+  files.write_json(files.path(workdir) / 'metrics.json', notes)
 
 
 if __name__ == '__main__':

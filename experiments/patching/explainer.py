@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Trains an explainer of patching on a world's explanation set.
+r"""Trains an explainer of patching on a world's explanation set.
 
-  python -m launch.train_explainer --workdir=DIR \\
-    --config=experiments/patching/explainer.py \\
+  python -m launch.train_explainer --workdir=DIR \
+    --config=experiments/patching/explainer.py \
     --config.explanations=SET_DIR --config.initial=MODEL_DIR
 
 `initial` is the target itself for self, or another model for stranger or twin.

@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Makes the patching explanation set of a world model.
+r"""Makes the patching explanation set of a world model.
 
-  python -m launch.make_explanations --workdir=DIR \\
-    --config=experiments/patching/explanations.py \\
+  python -m launch.make_explanations --workdir=DIR \
+    --config=experiments/patching/explanations.py \
     --config.target=MODEL_DIR --config.store=STORE_DIR
 """
 
@@ -22,8 +22,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.site = 'resid_post'
   config.blocks = BLOCKS
   # Most cells of either verdict in each (position kind, layer block).
-  config.quota = dict(train=200, validation=12, test=24)
+  config.quota = dict(train=400, validation=20, test=40)
   config.rounds = 2
-  config.floor = 0.1
+  config.floor = 0.25
+  config.require_right = True
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Dumps a world model's residual stream at the positions that are asked about.
+r"""Dumps a world model's residual stream at the positions that are asked about.
 
-  python -m launch.dump_activations --workdir=DIR \\
+  python -m launch.dump_activations --workdir=DIR \
     --config=experiments/world/dump.py --config.target=MODEL_DIR
 
 A row for each person, relation, phrasing and position kind: 12,000 rows of 6

@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Pretrains a small model on the biographies world.
+r"""Pretrains a small model on the biographies world.
 
-  python -m launch.pretrain_target --workdir=DIR \\
+  python -m launch.pretrain_target --workdir=DIR \
     --config=experiments/world/pretrain.py:target
 
 The argument says which model: `target`, the one explained; `twin`, of the same
@@ -32,11 +32,11 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
     dtype='float32',
   )
   config.optimizer = dict(
-    peak_rate=0.01, adam_rate=1.0, warmup=20, weight_decay=0.0, clip_norm=1.0
+    peak_rate=0.02, adam_rate=1.0, warmup=20, weight_decay=0.0, clip_norm=1.0
   )
-  config.steps = 260
-  config.batch = 64
+  config.steps = 320
+  config.batch = 32
   config.row_length = 64
-  config.checkpoint_every = 50
+  config.checkpoint_every = 80
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

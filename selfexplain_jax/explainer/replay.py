@@ -20,7 +20,7 @@ Batch = dict[str, np.ndarray]
 
 def rows(
   config: ml_collections.ConfigDict, tokenizer: tokenizer_lib.Tokenizer
-) -> Callable[[int], Iterator[np.ndarray]] | None:
+) -> Callable[[int], Iterator[Batch]] | None:
   """Returns what yields the replayed batches after so many steps.
 
   The corpus is that of the explainer's own initial model; rows that it was
@@ -41,12 +41,12 @@ def rows(
 
 def mixed(
   explained: Callable[[int], Iterator[Batch]],
-  replayed: Callable[[int], Iterator[np.ndarray]] | None,
+  replayed: Callable[[int], Iterator[Batch]] | None,
   done: int,
 ) -> Iterator[Batch]:
   """Yields batches of questions, each with its batch of replayed rows."""
   if replayed is None:
     yield from explained(done)
     return
-  for batch, tokens in zip(explained(done), replayed(done), strict=True):
-    yield {**batch, 'replay': tokens}
+  for batch, rows_ in zip(explained(done), replayed(done), strict=True):
+    yield {**batch, 'replay': rows_}

@@ -3,6 +3,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from selfexplain_jax.models import decoder
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import state as state_lib
 
-Batch = dict[str, jax.Array]
+Batch = dict[str, Any]
 
 
 def answer_loss(
@@ -55,7 +56,7 @@ def make_step(
     optimizer: the optimizer.
     injection: how vectors enter.
     replay_weight: weight of the language-modelling loss on the rows in
-      `batch['replay']`, i32[R, T], which keep the explainer from forgetting;
+      `batch['replay']`, which keep the explainer from forgetting;
       without that field nothing is replayed.
   """
 

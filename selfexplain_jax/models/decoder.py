@@ -175,6 +175,16 @@ def attention(
   return mixed.reshape(batch, length, heads * width)
 
 
+def linear(x: jax.Array, weight: nnx.Param) -> jax.Array:
+  """Multiplies the last axis of x, [..., in], with a matrix [in, out].
+
+  The leading axes are merged first: a weight gradient that contracts a single
+  axis runs twice as fast on CPU, and as fast elsewhere.
+  """
+  flat = x.reshape(-1, x.shape[-1]) @ weight[...].astype(x.dtype)
+  return flat.reshape(*x.shape[:-1], -1)
+
+
 def block(
   config: config_lib.DecoderConfig,
   layer: Layers,
@@ -200,14 +210,11 @@ def block(
   x = visit('resid_pre', x_BxTxD)
   batch, length, _ = x.shape
 
-  def project(h: jax.Array, weight: nnx.Param) -> jax.Array:
-    return h @ weight[...].astype(h.dtype)
-
   h = rms_norm(x, layer.attention_norm[...], config.norm_epsilon)
   heads = (batch, length, -1, config.head_width)
-  query = project(h, layer.query).reshape(heads)
-  key = project(h, layer.key).reshape(heads)
-  value = project(h, layer.value).reshape(heads)
+  query = linear(h, layer.query).reshape(heads)
+  key = linear(h, layer.key).reshape(heads)
+  value = linear(h, layer.value).reshape(heads)
   if layer.query_norm is not None and layer.key_norm is not None:
     query = rms_norm(query, layer.query_norm[...], config.norm_epsilon)
     key = rms_norm(key, layer.key_norm[...], config.norm_epsilon)
@@ -217,13 +224,13 @@ def block(
   )
   key = axis_rules.constrain(rotate(key, turn), *kv_axes)
   value = axis_rules.constrain(value, *kv_axes)
-  mixed = project(attend(query, key, value), layer.output)
+  mixed = linear(attend(query, key, value), layer.output)
   x = visit('resid_mid', x + visit('attn_out', mixed))
 
   h = rms_norm(x, layer.mlp_norm[...], config.norm_epsilon)
-  h = jax.nn.silu(project(h, layer.gate)) * project(h, layer.up)
+  h = jax.nn.silu(linear(h, layer.gate)) * linear(h, layer.up)
   h = axis_rules.constrain(h, 'batch', 'sequence', 'activation_mlp')
-  x = visit('resid_post', x + visit('mlp_out', project(h, layer.down)))
+  x = visit('resid_post', x + visit('mlp_out', linear(h, layer.down)))
   return axis_rules.constrain(x, 'batch', 'sequence', 'activation_width')
 
 
@@ -238,12 +245,13 @@ def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
 def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
   """Logits f32[..., V] of hidden states [..., D] taken after the final norm."""
   table = model.embedding if model.unembedding is None else model.unembedding
-  return jnp.einsum(
-    '...d,vd->...v',
-    hidden,
+  logits = jnp.einsum(
+    'nd,vd->nv',
+    hidden.reshape(-1, hidden.shape[-1]),
     table[...].astype(hidden.dtype),
     preferred_element_type=jnp.float32,
   )
+  return logits.reshape(*hidden.shape[:-1], -1)
 
 
 def visible(
@@ -294,6 +302,9 @@ def forward(
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
   step = functools.partial(_scan_step, model.config, turn, seen, tap)
+  # Recomputing a block in the backward pass costs less than the scan's stacking
+  # of what it would otherwise keep, in time on CPU and in memory everywhere.
+  step = jax.checkpoint(step, prevent_cse=False)
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
   (x, state), _ = jax.lax.scan(step, (x, state), (model.layers, indices))
   x = rms_norm(x, model.final_norm[...], model.config.norm_epsilon)

@@ -36,6 +36,11 @@ class Drawn:
     return Drawn(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
 
 
+def nothing() -> Drawn:
+  """Returns no cells."""
+  return Drawn(*(np.empty(0, np.int64) for _ in range(4)))
+
+
 def join(parts: Sequence[Drawn]) -> Drawn:
   """Joins draws, in order, without the cells that were drawn before."""
   fields = [f.name for f in dataclasses.fields(Drawn)]
@@ -50,20 +55,20 @@ def join(parts: Sequence[Drawn]) -> Drawn:
 def draw(
   prompts: prompts_lib.Prompts,
   usable: np.ndarray,
-  output: np.ndarray,
+  value: np.ndarray,
   wanted: np.ndarray,
   seed: int,
   purpose: str,
 ) -> Drawn:
   """Draws pairs of prompts for each (position kind, layer block).
 
-  A pair is of one prompt kind and has different outputs. Pairs whose vector is
+  A pair is of one prompt kind and has different values. Pairs whose vector is
   the base's own, because the prompts are equal up to there, are left out.
 
   Args:
     prompts: N prompts.
     usable: i64[M], the prompts to draw from.
-    output: i32[N], what the target says after each prompt.
+    value: i32[N], what each prompt asks for, as a token.
     wanted: i64[kinds, blocks], pairs to draw; a few less are returned.
     seed: the draw's seed.
     purpose: what the draw is for; another purpose gives another draw.
@@ -88,7 +93,7 @@ def draw(
   place = positions[base, kind]
   before = np.arange(tokens.shape[1])[None] <= place[:, None]
   differs = np.any((tokens[base] != tokens[counterfactual]) & before, 1)
-  keep = differs & (output[base] != output[counterfactual])
+  keep = differs & (value[base] != value[counterfactual])
   return Drawn(base, counterfactual, kind, block).take(np.flatnonzero(keep))
 
 

@@ -85,7 +85,8 @@ def make(
     config: `seed`; for each split `quota.SPLIT`, the most cells of either verdict
       in each (position kind, block); `rounds`, how often cells are drawn for
       those whose quota is not reached; `floor`, a share of the quota, see
-      `cells.balance`.
+      `cells.balance`; `require_right`, whether prompts that the target answers
+      wrong are left out.
 
   Returns:
     Records with the columns of `explanations.SCHEMA`, f32[R, D] vectors, and
@@ -94,7 +95,12 @@ def make(
   tokens, lengths = maker.prompts.padded()
   clean = effects_lib.run_clean(maker.model, tokens, lengths)
   right = (maker.prompts.answer < 0) | (clean.token == maker.prompts.answer)
-  usable = maker.prompts.known & right
+  usable = maker.prompts.known & (right | (not config.require_right))
+  # Two prompts may be paired if the right answers differ; where none is right,
+  # if the target's do.
+  value = np.where(
+    maker.prompts.answer < 0, clean.token, maker.prompts.answer
+  )
   notes: dict[str, Any] = {
     'prompts': len(maker.prompts),
     'prompts_not_known': int(np.sum(~maker.prompts.known)),
@@ -102,14 +108,14 @@ def make(
     'blocks': [list(block) for block in maker.blocks],
     'splits': {},
   }
-  _canary(maker, np.flatnonzero(usable), clean, config.seed)
+  _canary(maker, np.flatnonzero(usable), value, config.seed)
 
   records: list[dict[str, Any]] = []
   vectors: list[np.ndarray] = []
   for split in SPLITS:
     of_split = np.array([s == split for s in maker.prompts.split])
     made = _make_split(
-      maker, np.flatnonzero(usable & of_split), clean, config, split
+      maker, np.flatnonzero(usable & of_split), clean, value, config, split
     )
     records.extend(made[0])
     vectors.append(made[1])
@@ -124,47 +130,47 @@ def _summary(notes: dict[str, Any]) -> str:
   )
 
 
-def _canary(maker, usable, clean, seed) -> None:
+def _canary(maker, usable, value, seed) -> None:
   """Runs the canaries on some cells of this very target and store."""
   shape = (len(maker.prompts.positions), len(maker.blocks))
   wanted = np.ones(shape, np.int64) * 2
-  drawn = cells_lib.draw(
-    maker.prompts, usable, clean.token, wanted, seed, 'canary'
-  )
+  drawn = cells_lib.draw(maker.prompts, usable, value, wanted, seed, 'canary')
   drawn = drawn.take(np.arange(min(_CANARY_CELLS, len(drawn))))
   own = maker.activations[drawn.base, drawn.kind]
   effects_lib.self_patch_canary(maker.model, maker.cells(drawn), own)
 
 
-def _make_split(maker, usable, clean, config, split):
+def _make_split(maker, usable, clean, value, config, split):
   """Draws, runs, checks and balances the cells of one split."""
   shape = (len(maker.prompts.positions), len(maker.blocks))
   quota = config.quota[split]
   wanted = np.full(shape, 2 * quota, np.int64)
-  parts: list[cells_lib.Drawn] = []
+  drawn = cells_lib.nothing()
+  token, margin = np.empty(0, np.int32), np.empty(0, np.float32)
   for round_ in range(config.rounds):
-    purpose = f'{split}/{round_}'
-    parts.append(
-      cells_lib.draw(
-        maker.prompts, usable, clean.token, wanted, config.seed, purpose
-      )
-    )
-    drawn = cells_lib.join(parts)
-    cells = maker.cells(drawn)
     # Cells of earlier rounds come first in the join, and are not run again.
-    done = 0 if round_ == 0 else len(token)
-    new = effects_lib.run_patched(
-      maker.model, cells.take(np.arange(done, len(drawn)))
+    more = cells_lib.draw(
+      maker.prompts,
+      usable,
+      value,
+      wanted,
+      config.seed,
+      f'{split}/{round_}',
     )
-    token = new.token if round_ == 0 else np.concatenate([token, new.token])
-    margin = new.margin if round_ == 0 else np.concatenate([margin, new.margin])
+    joined = cells_lib.join([drawn, more])
+    new = maker.cells(joined.take(np.arange(len(drawn), len(joined))))
+    shown = effects_lib.run_patched(maker.model, new)
+    drawn = joined
+    token = np.concatenate([token, shown.token])
+    margin = np.concatenate([margin, shown.margin])
     changed = token != clean.token[drawn.base]
     verdicts = np.zeros((*shape, 2), np.int64)
     np.add.at(verdicts, (drawn.kind, drawn.block, changed.astype(int)), 1)
     lacking = verdicts.min(-1) < quota
     hopeful = verdicts.min(-1) > 0
-    wanted = np.where(lacking & hopeful, 4 * quota, 0)
+    wanted = np.where(lacking & hopeful, 8 * quota, 0)
 
+  cells = maker.cells(drawn)
   narrow = (margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
   unstable = _unstable(maker, cells, token, narrow)
   steady = np.flatnonzero(~unstable)

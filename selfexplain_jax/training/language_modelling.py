@@ -13,6 +13,9 @@ import optax
 from selfexplain_jax.models import decoder
 from selfexplain_jax.training import state as state_lib
 
+Batch = dict[str, jax.Array]
+Row = dict[str, np.ndarray]
+
 
 def cross_entropy(
   model: decoder.Decoder, hidden_BxTxD: jax.Array, target_BxT: jax.Array
@@ -27,18 +30,25 @@ def cross_entropy(
   return jax.nn.logsumexp(logits, -1) - chosen
 
 
-def loss(model: decoder.Decoder, tokens_BxT: jax.Array) -> jax.Array:
-  """Mean cross-entropy of all tokens but the first of each row, f32[]."""
-  hidden, _ = decoder.forward(model, tokens_BxT)
-  return jnp.mean(cross_entropy(model, hidden[:, :-1], tokens_BxT[:, 1:]))
+def loss(model: decoder.Decoder, batch: Batch) -> jax.Array:
+  """Weighted mean cross-entropy of all tokens but the first of each row, f32[].
+
+  Args:
+    model: the decoder.
+    batch: `tokens` i32[B, T], and `weights` f32[B, T], one for each token.
+  """
+  tokens, weights = batch['tokens'], batch['weights'][:, 1:]
+  hidden, _ = decoder.forward(model, tokens)
+  losses = cross_entropy(model, hidden[:, :-1], tokens[:, 1:])
+  return jnp.sum(losses * weights) / jnp.sum(weights)
 
 
 def make_step(optimizer: optax.GradientTransformation) -> Callable:
   """Returns the compiled step; it donates its state."""
 
   @functools.partial(jax.jit, donate_argnums=0)
-  def step(state: state_lib.TrainState, tokens_BxT: jax.Array):
-    value, gradient = jax.value_and_grad(loss)(state.model, tokens_BxT)
+  def step(state: state_lib.TrainState, batch: Batch):
+    value, gradient = jax.value_and_grad(loss)(state.model, batch)
     metrics = {'loss': value, 'gradient_norm': optax.global_norm(gradient)}
     return state_lib.update(state, gradient, optimizer), metrics
 
@@ -48,23 +58,23 @@ def make_step(optimizer: optax.GradientTransformation) -> Callable:
 class CorpusRows(grain.sources.RandomAccessDataSource):
   """Rows of a corpus as a grain source: row i is a function of i alone."""
 
-  def __init__(self, row: Callable[[int], np.ndarray], rows: int):
+  def __init__(self, row: Callable[[int], Row], rows: int):
     self._row, self._rows = row, rows
 
   def __len__(self) -> int:
     return self._rows
 
-  def __getitem__(self, index: int) -> np.ndarray:
+  def __getitem__(self, index: int) -> Row:
     return self._row(index)
 
 
 def batches(
-  row: Callable[[int], np.ndarray], batch: int, steps: int, done: int
-) -> Iterator[np.ndarray]:
-  """Yields the batches i32[batch, T] of the steps that are left.
+  row: Callable[[int], Row], batch: int, steps: int, done: int
+) -> Iterator[Row]:
+  """Yields the batches, with fields [batch, T], of the steps that are left.
 
   Args:
-    row: maps a global row counter to i32[T].
+    row: maps a global row counter to fields [T].
     batch: rows a step.
     steps: steps in all.
     done: steps done already.

@@ -1,0 +1,27 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Evaluates explainers of patching on people they never saw.
+
+  python -m launch.evaluate_fidelity --workdir=DIR \
+    --config=experiments/patching/evaluation.py \
+    --config.target=MODEL_DIR --config.explanations=SET_DIR \
+    --config.initial=MODEL_DIR --config.explainers.self=EXPLAINER_DIR
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the configuration."""
+  config = ml_collections.ConfigDict()
+  config.target = ''
+  config.explanations = ''
+  config.split = 'test'
+  config.examples = 0  # All of them.
+  config.seed = 0
+  # What `self` was trained from, for the untrained arm.
+  config.initial = ''
+  # Directories of explainers; an arm without one is left out. Without any, the
+  # controls that need no language model are evaluated alone.
+  config.explainers = dict(self='', stranger='', twin='')
+  config.mesh = dict(data=-1, fsdp=1, tensor=1)
+  return config

@@ -1,0 +1,103 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Checks an explainer's claims by re-running the interventions on the target.
+
+Writes WORKDIR/metrics.json, WORKDIR/predictions.parquet and WORKDIR/report.html.
+"""
+
+import io
+
+import jax
+import ml_collections
+import numpy as np
+from absl import logging
+from pyarrow import parquet
+
+from launch import cli
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.data import explanations
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.fidelity import arms as arms_lib
+from selfexplain_jax.fidelity import evaluation
+from selfexplain_jax.fidelity import rerun as rerun_lib
+from selfexplain_jax.models import artefact
+from selfexplain_jax.models import huggingface
+from selfexplain_jax.reports import html
+
+
+def run(
+  config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
+) -> None:
+  """Evaluates, unless the workdir holds the figures already."""
+  if cli.finished(config, workdir, 'metrics.json'):
+    return
+
+  explained = explanations.read(config.explanations)
+  weight_hash = huggingface.weight_hash(config.target)
+  if explained.manifest['target']['weight_hash'] != weight_hash:
+    raise errors.InputError(
+      f'{config.explanations} explains another model than {config.target}: '
+      f'expected weight_hash {weight_hash[:12]}…'
+    )
+  explainers = {k: v for k, v in config.explainers.items() if v}
+  chosen = explained.split(config.split)[: config.examples or None]
+  if not len(chosen):
+    raise errors.InputError(
+      f'{config.explanations} has no records of split {config.split!r}'
+    )
+  logging.info(
+    'Evaluating: %d records of split %s, explainers %s',
+    len(chosen),
+    config.split,
+    ', '.join(explainers) or 'none',
+  )
+  if dry_run:
+    return
+  cli.begin(config, workdir)
+  out = files.path(workdir)
+
+  mesh = mesh_lib.make_mesh(**config.mesh)
+  with jax.set_mesh(mesh):
+    # What every arm says.
+    asked = arms_lib.Asked(
+      explained, chosen, explained.split('train'), config.seed
+    )
+    arms = arms_lib.all_arms(asked, explainers, config.initial, mesh)
+    said = arms_lib.run(arms, out / 'answers')
+
+    # What the target really does.
+    target, tokenizer = artefact.load(config.target, mesh)
+    shown = rerun_lib.rerun(target, tokenizer, explained, chosen)
+  logging.info(
+    'Re-run: %d of %d stored effects disagree', shown.disagreements, len(chosen)
+  )
+
+  # How far the two agree.
+  table = evaluation.predictions(said, shown, explained, chosen, tokenizer)
+  figures = {
+    'task': explained.manifest['task'],
+    'target': weight_hash,
+    'split': config.split,
+    'seed': config.seed,
+    'versions': evaluation.versions(),
+    **evaluation.score(said, shown, explained, chosen, config.seed),
+  }
+  content = io.BytesIO()
+  parquet.write_table(table, content)
+  files.write_bytes(out / 'predictions.parquet', content.getvalue())
+  html.write(out, figures, table)
+  files.write_json(out / 'metrics.json', figures)
+  for arm, scores in figures['rows'].items():
+    logging.info('%-18s %s', arm, _line(scores))
+
+
+def _line(scores: dict[str, dict[str, float]]) -> str:
+  shown = ('exact_match', 'exact_match_changed', 'macro_f1', 'content_match')
+  return ', '.join(
+    f'{name} {np.nan if (v := scores[name]["value"]) is None else v:.3f}'
+    for name in shown
+  )
+
+
+if __name__ == '__main__':
+  cli.launch(run, config='experiments/patching/evaluation.py')
