@@ -32,11 +32,11 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
     dtype='float32',
   )
   config.optimizer = dict(
-    peak_rate=0.02, adam_rate=1.0, warmup=20, weight_decay=0.0, clip_norm=1.0
+    peak_rate=0.01, adam_rate=1.0, warmup=20, weight_decay=0.0, clip_norm=1.0
   )
-  config.steps = 320
+  config.steps = 400
   config.batch = 32
   config.row_length = 64
-  config.checkpoint_every = 80
+  config.checkpoint_every = 100
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config
