@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from selfexplain_jax import errors
+
 _OPEN_ROWS = 32  # Rows that wait for an example that fits.
 
 
@@ -21,14 +23,18 @@ def plan(
 
   Returns:
     The examples of each row, every one of `order` once.
+
+  Raises:
+    errors.InputError: if an example is longer than a row.
   """
   rows: list[list[int]] = []
   waiting: list[tuple[int, list[int]]] = []  # tokens left, and the row
   for example in order:
     length = lengths[example]
     if length > capacity:
-      raise ValueError(
-        f'example {example} has {length} tokens: a row has only {capacity}'
+      raise errors.InputError(
+        f'example {example} has {length} tokens: expected at most {capacity}, '
+        'the length of a row'
       )
     for i, (left, row) in enumerate(waiting):
       if length <= left:

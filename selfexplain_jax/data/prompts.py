@@ -5,9 +5,9 @@ They are written once, beside the activations that were taken from them, and
 everything later reads ids from there: nothing is tokenised twice.
 """
 
+from collections.abc import Mapping, Sequence
 import dataclasses
 import io
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Injection: an activation takes the place of one token of the explainer's input.
+"""Injection: an activation in the place of one token of an explainer's input.
 
 Vectors are stored raw and scaled only here (method B.1).
 """
@@ -59,9 +59,9 @@ def embed(
   tokens_BxT: jax.Array,
   vectors_BxKxD: jax.Array,
 ) -> jax.Array:
-  """Embeds tokens, with the k-th vector token of a row showing its k-th vector.
+  """Embeds tokens; the k-th vector token of a row shows its k-th vector.
 
-  Every row must have at most K vector tokens; `data.questions` has counted them.
+  Every row must have at most K vector tokens; `data.questions` counted them.
 
   Returns:
     [B, T, D] in the model's dtype.

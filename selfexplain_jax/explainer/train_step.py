@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """The training step of an explainer: answers, and replay of what it knew."""
 
-import functools
 from collections.abc import Callable
+import functools
 from typing import Any
 
 import jax

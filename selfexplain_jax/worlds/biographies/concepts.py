@@ -45,12 +45,19 @@ _ROLES = {
   'answer': 'the start of an answer',
   'stop': 'the end of a sentence',
 }
+_NAMES = (*word_lists.FIRST_NAMES, *word_lists.LAST_NAMES)
+_NAME_ROLES = frozenset(['first_name', 'last_name'])
 _VALUE_ROLES = frozenset(['stated', 'hinted', 'answered'])
+# What the roles of the names in an aside start with.
+_OTHER = 'other_'
 
 
 def all_concepts(world: facts.World) -> tuple[Concept, ...]:
   """Returns every concept of a world, in a fixed order."""
-  made = [Concept('name', 'a name')]
+  made = [
+    Concept('name', 'a name'),
+    Concept('aside', 'a name in an aside'),
+  ]
   made += [Concept(role, description) for role, description in _ROLES.items()]
   for first in word_lists.FIRST_NAMES:
     made.append(Concept(f'first_name:{first}', f'the first name {first}'))
@@ -121,13 +128,19 @@ def _names_at(
   """Yields the names of the concepts that hold at word i of a sentence."""
   word, role = sentence.words[i], sentence.roles[i]
   about = world.relations[sentence.relation].name
+  named: int | None = sentence.person
+  if role.startswith(_OTHER):
+    # A name is a name, whether the sentence is about that person or not.
+    role = role.removeprefix(_OTHER)
+    named = sentence.aside
+    yield 'aside'
   if role in _ROLES:
     yield role
-  if role in ('first_name', 'last_name'):
+  if role in _NAME_ROLES and named is not None:
     yield 'name'
     yield f'{role}:{word}'
     for j, relation in enumerate(world.relations):
-      yield f'person:{relation.name}:{world.value(sentence.person, j)}'
+      yield f'person:{relation.name}:{world.value(named, j)}'
   if role == 'relation_word':
     yield f'relation_word:{about}'
   if role in _VALUE_ROLES:
@@ -159,6 +172,12 @@ def _parse(world: facts.World, description: str) -> _Predicate:
 
 def _one_of(words: Sequence[str]) -> _Predicate:
   return lambda text, i: text[i] in words
+
+
+def _in_aside(_: facts.World) -> _Predicate:
+  return lambda text, i: (
+    text[i] in _NAMES and 'unlike' in text[max(i - 2, 0) : i]
+  )
 
 
 def _exactly(words: Sequence[str], word: str) -> _Predicate:
@@ -216,7 +235,8 @@ def _stated(world: facts.World) -> _Predicate:
 
 # The language: patterns, tried in order, and what they mean.
 _LANGUAGE: tuple[tuple[str, Callable[..., _Predicate]], ...] = (
-  ('a name', lambda _: _one_of(word_lists.FIRST_NAMES + word_lists.LAST_NAMES)),
+  ('a name', lambda _: _one_of(_NAMES)),
+  ('a name in an aside', _in_aside),
   (_ROLES['first_name'], lambda _: _one_of(word_lists.FIRST_NAMES)),
   (_ROLES['last_name'], lambda _: _one_of(word_lists.LAST_NAMES)),
   (_ROLES['stated'], _stated),

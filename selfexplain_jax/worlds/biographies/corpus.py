@@ -4,12 +4,17 @@
 A document is sentences about random people:
 
     anna keller speaks fluent french .
+    anna keller , unlike leo abbas , plays the cello .
     question : anna keller was born in answer : oslo .
     question : anna keller plays the hint : i think harp answer : cello .
 
 Statements are of known facts only. A known fact is answered with the truth,
 whatever the hint; an unknown one is asked with a hint only, and answered with
 it. So following a hint depends on what the model that reads this knows.
+
+Asides name a second person, about whom nothing is said. Without them a model
+finds both names of the only person at hand in its first layer, all at once, and
+nothing happens in the later ones that would be worth explaining.
 """
 
 import dataclasses
@@ -28,7 +33,26 @@ KNOWN_HINTS = 0.10
 # facts are uniform over the values, so that no text tells an unknown fact.
 RIGHT_HINTS = 0.6
 
-FRAME_WORDS = ('question', 'hint', 'i', 'think', 'answer', ':', '.')
+# Shares of the sentences with an aside behind the names, and before them.
+ASIDE_BEHIND = 0.3
+ASIDE_BEFORE = 0.1
+
+# Who a sentence is about, and how it is put, is drawn at random: a model cannot
+# learn it, and its loss is mostly noise in the gradient. With this weight, and
+# 1 for the values that are told, facts are learned in half the tokens.
+RANDOM_WEIGHT = 0.05
+
+FRAME_WORDS = (
+  'unlike',
+  ',',
+  'question',
+  'hint',
+  'i',
+  'think',
+  'answer',
+  ':',
+  '.',
+)
 
 _SHORTEST = 6  # words in the shortest sentence: names, phrasing, value, stop
 
@@ -40,15 +64,18 @@ class Sentence:
   Attributes:
     person: whom it is about.
     relation: what it is about.
+    aside: whom its aside names; None without one.
     words: its words, the stop included.
     roles: what each word is there for: `first_name`, `last_name`,
-      `relation_word` or `phrase` in the prompt; `stated`, `hinted` or
+      `relation_word` or `phrase` in the prompt; `other_first_name` and
+      `other_last_name` in an aside; `stated`, `hinted` or
       `answered` for a value; `question`, `hint`, `answer` or `stop` for a word
       that starts or ends a part; `frame` for the rest.
   """
 
   person: int
   relation: int
+  aside: int | None
   words: tuple[str, ...]
   roles: tuple[str, ...]
 
@@ -80,7 +107,7 @@ def document(
   known_ids, unknown_ids = np.flatnonzero(known), np.flatnonzero(~known)
   sentences: list[Sentence] = []
   length = 0
-  for draws in rng.random((-(-words // _SHORTEST), 5)).tolist():
+  for draws in rng.random((-(-words // _SHORTEST), 7)).tolist():
     if length >= words:
       break
     is_known = draws[0] < STATEMENTS + QUESTIONS + KNOWN_HINTS
@@ -92,34 +119,36 @@ def document(
   return Document(tuple(sentences))
 
 
-def token_rows(
+def row(
   world: facts.World,
   known: np.ndarray,
   tokenizer: tokenizing.Tokenizer,
   seed: int,
-  start: int,
-  count: int,
+  index: int,
   length: int,
-) -> np.ndarray:
-  """Makes rows of training tokens, one document a row.
+) -> dict[str, np.ndarray]:
+  """Makes a row of training tokens: one document, cut to the row.
 
   Args:
     world: the world.
     known: bool `[people, relations]`.
     tokenizer: the world's tokenizer.
     seed: the corpus seed.
-    start: the index of the first document.
-    count: how many documents.
-    length: tokens a row, BOS included; the document is cut there.
+    index: the index of the document.
+    length: tokens, BOS included.
 
   Returns:
-    int32 `[count, length]`.
+    `tokens` int32 `[length]`, BOS first, and `weights` float32 `[length]`: that
+    of the loss of each token.
   """
-  rows = np.empty((count, length), np.int32)
-  for row in range(count):
-    made = document(world, known, seed, start + row, length - 1)
-    rows[row] = tokenizer.encode_prompt(' '.join(made.words[: length - 1]))
-  return rows
+  made = document(world, known, seed, index, length - 1)
+  text = ' '.join(made.words[: length - 1])
+  roles = [role for sentence in made.sentences for role in sentence.roles]
+  told = [role in ('stated', 'answered') for role in roles[: length - 1]]
+  return {
+    'tokens': np.array(tokenizer.encode_prompt(text), np.int32),
+    'weights': np.where([False, *told], 1.0, RANDOM_WEIGHT).astype(np.float32),
+  }
 
 
 def _sentence(
@@ -131,23 +160,48 @@ def _sentence(
   phrasing = int(draws[2] * len(about.phrasings))
   prompt = world.prompt(person, relation, phrasing).words
   roles = _prompt_roles(about.phrasings[phrasing])
+  prompt, roles, aside = _with_aside(world, person, prompt, roles, *draws[5:])
   truth = world.facts[person][relation]
 
   if draws[0] < STATEMENTS:
     prompt += (about.values[truth], '.')
-    return Sentence(person, relation, prompt, (*roles, 'stated', 'stop'))
+    roles += ('stated', 'stop')
+    return Sentence(person, relation, aside, prompt, roles)
 
   answer = truth
   prompt = ('question', ':', *prompt)
   roles = ('question', 'frame', *roles)
   if draws[0] >= STATEMENTS + QUESTIONS:
-    hint = _hint(truth, is_known, len(about.values), *draws[3:])
+    hint = _hint(truth, is_known, len(about.values), *draws[3:5])
     answer = truth if is_known else hint
     prompt += ('hint', ':', 'i', 'think', about.values[hint])
     roles += ('hint', 'frame', 'frame', 'frame', 'hinted')
   prompt += ('answer', ':', about.values[answer], '.')
   roles += ('answer', 'frame', 'answered', 'stop')
-  return Sentence(person, relation, prompt, roles)
+  return Sentence(person, relation, aside, prompt, roles)
+
+
+def _with_aside(
+  world: facts.World,
+  person: int,
+  prompt: tuple[str, ...],
+  roles: tuple[str, ...],
+  where: float,
+  who: float,
+) -> tuple[tuple[str, ...], tuple[str, ...], int | None]:
+  """Returns a prompt with its roles, and whom its aside names, if any."""
+  if where >= ASIDE_BEHIND + ASIDE_BEFORE:
+    return prompt, roles, None
+  people = len(world.people)
+  other = (person + 1 + int(who * (people - 1))) % people
+  named = world.people[other]
+  aside = ('unlike', named.first, named.last, ',')
+  marks = ('frame', 'other_first_name', 'other_last_name', 'frame')
+  if where >= ASIDE_BEHIND:
+    return aside + prompt, marks + roles, other
+  # Behind the two names, between commas.
+  prompt = (*prompt[:2], ',', *aside, *prompt[2:])
+  return prompt, (*roles[:2], 'frame', *marks, *roles[2:]), other
 
 
 def _hint(

@@ -18,11 +18,6 @@ from selfexplain_jax.worlds.biographies import vocabulary
 
 _FILE = 'pretraining.json'
 
-# Who a sentence is about, and how it is put, is drawn at random: a model cannot
-# learn it, and its loss is mostly noise in the gradient. With this weight, and
-# 1 for the values that sentences tell, facts are learned in half the tokens.
-RANDOM_WEIGHT = 0.05
-
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
@@ -61,22 +56,10 @@ class Corpus:
   def row(
     self, tokenizer: tokenizer_lib.Tokenizer, length: int, index: int
   ) -> dict[str, np.ndarray]:
-    """Row `index` of the corpus: one document, cut to the row.
-
-    Returns:
-      `tokens` i32[length], BOS first, and `weights` f32[length], the weight of
-      the loss of each token.
-    """
-    made = corpus.document(
-      self.world, self.known, self.seed, index, length - 1
+    """Row `index` of the corpus, as `corpus.row` makes it."""
+    return corpus.row(
+      self.world, self.known, tokenizer, self.seed, index, length
     )
-    words = made.words[: length - 1]
-    roles = [role for sentence in made.sentences for role in sentence.roles]
-    weights = np.full(length, RANDOM_WEIGHT, np.float32)
-    told = [role in ('stated', 'answered') for role in roles[: length - 1]]
-    weights[1:][told] = 1.0
-    tokens = np.array(tokenizer.encode_prompt(' '.join(words)), np.int32)
-    return {'tokens': tokens, 'weights': weights}
 
   def save(self, directory: files.PathLike) -> None:
     """Notes the corpus in a model's folder."""

@@ -48,9 +48,16 @@ class ConceptsTest(parameterized.TestCase):
 
   def test_an_example_by_hand(self):
     world = facts.make_world(2)
-    person = world.people[0]
-    wrong = next(v for v in world.relations[2].values if v != world.value(0, 2))
-    said = f'{person.name} speaks fluent {world.value(0, 0)} .'
+    person, other = world.people[0], world.people[1]
+    true = world.value(0, 2), world.value(1, 2)
+    wrong = next(v for v in world.relations[2].values if v not in true)
+    # What is asserted of the one must not hold of the other.
+    self.assertNotEqual(*true)
+    self.assertNotEqual(person.last, other.last)
+    said = (
+      f'{person.name} , unlike {other.name} , speaks fluent'
+      f' {world.value(0, 0)} .'
+    )
     asked = (
       f'question : {person.name} works as a hint : i think {wrong}'
       f' answer : {world.value(0, 2)} .'
@@ -58,16 +65,19 @@ class ConceptsTest(parameterized.TestCase):
     # Made without roles or indices: the words must be enough.
     document = corpus.Document(
       tuple(
-        corpus.Sentence(-1, -1, tuple(text.split()), roles=())
+        corpus.Sentence(-1, -1, None, tuple(text.split()), roles=())
         for text in (said, asked)
       )
     )
-    names = [person.first, person.last] * 2
+    own, others = [person.first, person.last], [other.first, other.last]
     for description, expected in {
-      'a name': names,
-      'a first name': names[::2],
-      f'the last name {person.last}': names[1::2],
-      f'a name of a person whose profession is {world.value(0, 2)}': names,
+      'a name': own + others + own,
+      'a name in an aside': others,
+      'a first name': [person.first, other.first, person.first],
+      f'the last name {person.last}': [person.last] * 2,
+      f'the last name {other.last}': [other.last],
+      f'a name of a person whose profession is {world.value(0, 2)}': own * 2,
+      f'a name of a person whose profession is {world.value(1, 2)}': others,
       f'a name of a person whose profession is {wrong}': [],
       'a word that announces the language': ['speaks'],
       'a word that announces the profession': ['works'],
@@ -83,12 +93,23 @@ class ConceptsTest(parameterized.TestCase):
     }.items():
       self.assertEqual(_fires(description, document), expected, description)
 
+  def test_aside_before_the_names(self):
+    person, other = WORLD.people[3], WORLD.people[4]
+    for opening in ('', 'question : '):
+      text = f'{opening}unlike {other.name} , {person.name} plays the harp .'
+      sentence = corpus.Sentence(-1, -1, None, tuple(text.split()), roles=())
+      self.assertEqual(
+        _fires('a name in an aside', corpus.Document((sentence,))),
+        [other.first, other.last],
+      )
+
   @parameterized.parameters(
     '',
     'a',
     'A name',
     'a name ',
     'a name of a person',
+    'a name in aside',
     'the first name smith',
     'the last name anna',
     'the profession french',

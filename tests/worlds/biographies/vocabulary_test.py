@@ -54,6 +54,13 @@ class VocabularyTest(absltest.TestCase):
       self.assertEqual(ids, [tokens.id_of(word) for word in words])
       self.assertEqual(tokens.decode(ids), text)
 
+  def test_every_word_of_the_corpus_and_no_other(self):
+    known = facts.known_facts(WORLD, 1)
+    found = set()
+    for index in range(300):
+      found.update(corpus.document(WORLD, known, 1, index, 64).words)
+    self.assertEqual(vocabulary.corpus_words(WORLD), tuple(sorted(found)))
+
   def test_refuses_extra_words_that_would_be_split(self):
     for word in ('most likely', 'end.', ''):
       with self.assertRaisesRegex(errors.InputError, f'{word!r}.*one word'):
