@@ -1,0 +1,110 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Self, stranger and twin over several training seeds, on one target.
+
+  python -m experiments.patching.seeds --workdir=DIR
+
+Trains an explainer from each of the three models for each seed, on the same
+examples, and evaluates them on held-out people. Finished parts are skipped, so
+the command can be killed, repeated, and run side by side for other seeds
+(`--config.seeds=0,1`) before a last run for all of them collects the figures
+into DIR/results.json.
+"""
+
+import statistics
+from typing import Any
+
+import ml_collections
+from absl import logging
+
+from experiments.patching import evaluation
+from experiments.patching import explainer
+from experiments.patching import explanations
+from experiments.world import dump
+from experiments.world import pretrain
+from launch import cli
+from launch import dump_activations
+from launch import evaluate_fidelity
+from launch import make_explanations
+from launch import pretrain_target
+from launch import train_explainer
+from selfexplain_jax import files
+
+_INITIAL = {'self': 'target', 'stranger': 'stranger', 'twin': 'twin'}
+_METRICS = ('exact_match', 'exact_match_changed', 'macro_f1')
+_GAPS = ('self_minus_stranger', 'self_minus_twin', 'self_minus_shuffled_vector')
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the configuration."""
+  config = ml_collections.ConfigDict()
+  config.seeds = (0, 1, 2)
+  config.explanations = explanations.get_config()
+  config.explanations.quota.train = 1200
+  config.explainer = explainer.get_config()
+  config.explainer.steps = 1200
+  config.evaluation = evaluation.get_config()
+  return config
+
+
+def run(
+  config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
+) -> None:
+  """Runs what is not finished, and collects the figures."""
+  out = files.path(workdir)
+  if dry_run:
+    logging.info('%d explainers', len(_INITIAL) * len(config.seeds))
+    return
+  for name in _INITIAL.values():
+    pretrain_target.run(pretrain.get_config(name), str(out / name))
+  target = str(out / 'target/model')
+  store = dump.get_config()
+  store.target = target
+  dump_activations.run(store, str(out / 'store'))
+  config.explanations.target = target
+  config.explanations.store = str(out / 'store')
+  make_explanations.run(config.explanations, str(out / 'explanations'))
+
+  figures = []
+  for seed in config.seeds:
+    here = out / f'seed_{seed}'
+    evaluated = config.evaluation.copy_and_resolve_references()
+    evaluated.target = evaluated.initial = target
+    evaluated.explanations = str(out / 'explanations')
+    for arm, initial in _INITIAL.items():
+      trained = config.explainer.copy_and_resolve_references()
+      trained.seed = seed
+      trained.initial = str(out / initial / 'model')
+      trained.explanations = str(out / 'explanations')
+      train_explainer.run(trained, str(here / arm))
+      evaluated.explainers[arm] = str(here / arm / 'model')
+    evaluate_fidelity.run(evaluated, str(here / 'evaluation'))
+    figures.append(
+      files.read_json(here / 'evaluation/metrics.json', 'figures of a seed')
+    )
+  results = collect(figures)
+  files.write_json(out / 'results.json', results)
+  for name, by_metric in results.items():
+    logging.info('%-28s %s', name, by_metric)
+
+
+def collect(figures: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+  """Returns each arm's and each gap's mean over seeds, and their values."""
+  results: dict[str, dict[str, Any]] = {}
+  for group, names in (('rows', figures[0]['rows']), ('tests', _GAPS)):
+    for name in names:
+      results[name] = {}
+      for metric in _METRICS:
+        values = [f[group][name][metric]['value'] for f in figures]
+        results[name][metric] = {
+          'mean': statistics.fmean(values),
+          'by_seed': values,
+        }
+        if group == 'tests':
+          results[name][metric]['p_by_seed'] = [
+            f[group][name][metric]['p'] for f in figures
+          ]
+  return results
+
+
+if __name__ == '__main__':
+  cli.launch(run, config='experiments/patching/seeds.py')
