@@ -28,9 +28,11 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
   if size == 'test':
     for model in (config.target, config.stranger):
       model.steps, model.batch, model.checkpoint_every = 6, 4, 3
-      model.model.update(dict(width=32, heads=2, kv_heads=2, head_width=16))
-      model.model.mlp_width = 48
-    config.explanations.quota = dict(train=4, validation=1, test=2)
+      model.world.people = 60
+      model.model.update(dict(width=32, layers=2, heads=2, kv_heads=2))
+      model.model.update(dict(head_width=16, mlp_width=48))
+    config.explanations.blocks = ((0, 0), (1, 1), (0, 1))
+    config.explanations.quota = dict(train=8, validation=2, test=4)
     config.explanations.rounds = 1
     config.explanations.require_right = False
     for trained in (config.self_explainer, config.stranger_explainer):

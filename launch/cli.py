@@ -5,15 +5,16 @@ Exit codes: 0 success; 1 a fault of the program; 2 bad input, flags and configs
 included, with one line on stderr; 75 saved after a preemption, run again.
 """
 
+from collections.abc import Callable, Iterator
+import operator
 import sys
-from collections.abc import Callable
 from typing import Any
 
-import jax
-import ml_collections
 from absl import app
 from absl import flags
 from absl import logging
+import jax
+import ml_collections
 from ml_collections import config_flags
 
 from selfexplain_jax import errors
@@ -41,9 +42,15 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
     config: the default of --config.
     workdir: the default of --workdir; the flag is required without one.
   """
+  # absl's --help shows the flags of the program alone, and these are its too.
+  for flag in (_CONFIG, _WORKDIR, _DRY_RUN):
+    flags.FLAGS.register_key_flag_for_module(
+      sys.argv[0], flags.FLAGS[flag.name]
+    )
   argv = list(sys.argv)
   if not any(a.split('=')[0] in ('--config', '-config') for a in argv):
     argv.insert(1, f'--config={config}')
+  flags.FLAGS['config'].default_as_str = repr(config)
   if workdir is not None:
     flags.set_default(_WORKDIR, workdir)
 
@@ -71,22 +78,58 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
 def _parse(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them becomes an InputError."""
   try:
-    return flags.FLAGS(argv)
+    rest = flags.FLAGS(argv)
   except SystemExit:  # absl leaves with 1 after printing --help.
+    if isinstance(_config(), ml_collections.ConfigDict):
+      print('\n'.join(['\nFields of the config:', *_fields(_config())]))
     sys.exit(0)
-  except (flags.Error, AttributeError, KeyError, TypeError, ValueError) as e:
+  except (flags.Error, TypeError, ValueError) as e:
     raise errors.InputError(f'bad flag: {_one_line(e)}') from e
-  except (FileNotFoundError, IsADirectoryError, ImportError, SyntaxError) as e:
-    raise errors.InputError(f'bad --config: {_one_line(e)}') from e
+  except Exception as e:  # The file is Python and may raise anything.
+    if isinstance(e, AttributeError) and isinstance(e.args[0], KeyError):
+      raise errors.InputError(
+        f'bad flag: the config has no field {e.args[0].args[0]}: expected one '
+        'of those that --help shows'
+      ) from e
+    raise errors.InputError(
+      f'bad --config: {type(e).__name__}: {_one_line(e)}'
+    ) from e
+  if not isinstance(_config(), ml_collections.ConfigDict):
+    name = config_flags.get_config_filename(flags.FLAGS['config'])
+    raise errors.InputError(
+      f'bad --config: no config at {name!r}: expected FILE.py or '
+      'FILE.py:ARGUMENT'
+    )
+  return rest
+
+
+def _config() -> Any:
+  """The config, or what stands for one that cannot be read."""
+  return flags.FLAGS['config'].value
+
+
+def _fields(
+  config: ml_collections.ConfigDict, prefix: str = '--config.'
+) -> Iterator[str]:
+  """Yields a line for each field and its value, as a flag would set it."""
+  for name, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      yield from _fields(value, f'{prefix}{name}.')
+    else:
+      yield f'  {prefix}{name}={value!r}'
 
 
 def _speaks_of_this_project(record: Any) -> bool:
-  """Drops what Orbax tells of its inner workings at level INFO."""
-  return record.levelno > 20 or '/orbax/' not in record.pathname
+  """Drops what JAX and Orbax tell of their inner workings at level INFO."""
+  theirs = any(part in record.pathname for part in ('/jax/_src/', '/orbax/'))
+  return record.levelno > 20 or not theirs
 
 
 def _one_line(e: BaseException) -> str:
-  return ' '.join(str(e).split())
+  """The message; of a traceback that was put into it, its last line."""
+  before, *traceback = str(e).split('Traceback (most recent call last):')
+  last = traceback[-1].strip().splitlines()[-1:] if traceback else []
+  return ' '.join(' '.join([before, *last]).split())
 
 
 def _exit(code: int, line: str) -> None:
@@ -118,9 +161,27 @@ def finished(
 def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
   """Notes the config in a workdir, and keeps compiled programs for restarts."""
   files.write_json(files.path(workdir) / 'config.json', config.to_dict())
-  cache = files.path('~/.cache/selfexplain_jax/programs')
-  jax.config.update('jax_compilation_cache_dir', str(cache))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+  if jax.config.values['jax_compilation_cache_dir'] is None:
+    cache = files.path('~/.cache/selfexplain_jax/programs')
+    jax.config.update('jax_compilation_cache_dir', str(cache))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
+
+
+def require(config: ml_collections.ConfigDict, *names: str) -> None:
+  """Checks that the fields that name a stage's inputs are set.
+
+  Args:
+    config: the config of this run.
+    names: fields, with dots where they are nested.
+
+  Raises:
+    errors.InputError: naming the first that is empty.
+  """
+  for name in names:
+    if not operator.attrgetter(name)(config):
+      raise errors.InputError(
+        f'--config.{name} is missing: expected a directory'
+      )
 
 
 def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:

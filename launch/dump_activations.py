@@ -4,12 +4,12 @@
 Writes WORKDIR/prompts.parquet and, as WORKDIR, the store.
 """
 
+from absl import logging
 import jax
 import ml_collections
-from absl import logging
 
 from launch import cli
-from selfexplain_jax import files
+from selfexplain_jax import errors
 from selfexplain_jax.activations import dump
 from selfexplain_jax.activations import layout
 from selfexplain_jax.data import prompts as prompts_lib
@@ -25,6 +25,7 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Dumps the store, unless the workdir holds it already."""
+  cli.require(config, 'target')
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
@@ -32,12 +33,18 @@ def run(
   with jax.set_mesh(mesh):
     # The target, and what it is to read.
     model, tokenizer = artefact.load(config.target, mesh)
-    if config.prompts.source == 'biographies':
-      prompts = pretraining.load(config.target).prompts(tokenizer)
-    else:
-      prompts = samples.sample_prompts(
-        model, tokenizer, seed=config.seed, **config.prompts.samples
-      )
+    match config.prompts.source:
+      case 'biographies':
+        prompts = pretraining.load(config.target).prompts(tokenizer)
+      case 'samples':
+        prompts = samples.sample_prompts(
+          model, tokenizer, seed=config.seed, **config.prompts.samples
+        )
+      case other:
+        raise errors.InputError(
+          f"config.prompts.source is {other!r}: expected 'biographies' or "
+          "'samples'"
+        )
 
     # What will be written.
     layers = tuple(config.layers) or tuple(range(model.config.layers))

@@ -1,15 +1,15 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Checks an explainer's claims by re-running the interventions on the target.
 
-Writes WORKDIR/metrics.json, WORKDIR/predictions.parquet and WORKDIR/report.html.
+Writes metrics.json, predictions.parquet and report.html into WORKDIR.
 """
 
 import io
 
+from absl import logging
 import jax
 import ml_collections
 import numpy as np
-from absl import logging
 from pyarrow import parquet
 
 from launch import cli
@@ -29,6 +29,10 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Evaluates, unless the workdir holds the figures already."""
+  cli.require(config, 'target', 'explanations')
+  explainers = {k: v for k, v in config.explainers.items() if v}
+  if explainers:
+    cli.require(config, 'explainers.self', 'initial')
   if cli.finished(config, workdir, 'metrics.json'):
     return
 
@@ -39,7 +43,6 @@ def run(
       f'{config.explanations} explains another model than {config.target}: '
       f'expected weight_hash {weight_hash[:12]}…'
     )
-  explainers = {k: v for k, v in config.explainers.items() if v}
   chosen = explained.split(config.split)[: config.examples or None]
   if not len(chosen):
     raise errors.InputError(

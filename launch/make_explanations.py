@@ -4,13 +4,12 @@
 Writes the set as WORKDIR.
 """
 
+from absl import logging
 import jax
 import ml_collections
-from absl import logging
 
 from launch import cli
 from selfexplain_jax import errors
-from selfexplain_jax import files
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
@@ -24,6 +23,7 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Makes the set, unless the workdir holds it already."""
+  cli.require(config, 'target', 'store')
   if cli.finished(config, workdir, 'manifest.json'):
     return
 

@@ -7,9 +7,9 @@ the corpus it has read (`pretraining.json`), and WORKDIR/metrics.json.
 
 import functools
 
+from absl import logging
 import jax
 import ml_collections
-from absl import logging
 
 from launch import cli
 from selfexplain_jax import files

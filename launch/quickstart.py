@@ -8,9 +8,9 @@ the patches again. Stages that are finished are skipped.
 
 import pathlib
 
-import ml_collections
 from absl import flags
 from absl import logging
+import ml_collections
 
 from launch import cli
 from launch import dump_activations
@@ -19,6 +19,7 @@ from launch import make_explanations
 from launch import pretrain_target
 from launch import train_explainer
 from selfexplain_jax import files
+from selfexplain_jax.distributed import preemption
 from selfexplain_jax.reports import text
 
 _SEED = flags.DEFINE_integer('seed', 0, 'Added to the seed of every stage.')
@@ -61,6 +62,7 @@ def run(
       logging.info('%s', config[name].to_json_best_effort(sort_keys=True))
       continue
     stage.run(config[name], str(out / name))
+    preemption.check()
   if not dry_run:
     figures = files.read_json(out / 'evaluation/metrics.json', 'figures')
     print(text.table(figures))
@@ -71,5 +73,7 @@ if __name__ == '__main__':
   cli.launch(
     run,
     config='experiments/quickstart.py',
-    workdir=str(pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()),
+    workdir=str(
+      pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()
+    ),
   )

@@ -9,9 +9,9 @@ reads (one flipped bit loads silently), so every leaf has a digest of ours.
 
 from typing import Any
 
+from absl import logging
 import jax
 import numpy as np
-from absl import logging
 from orbax.checkpoint import v1 as ocp
 
 from selfexplain_jax import files
@@ -66,6 +66,7 @@ class Checkpoints:
         'state': flat,
         'meta': {'step': step, 'run': meta, 'digests': digests(flat)},
       },
+      overwrite=True,  # One that was passed over.
     )
 
   def restore(self, state: Any) -> tuple[int, Any, dict[str, Any]] | None:
@@ -86,9 +87,7 @@ class Checkpoints:
       name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
       for name, x in zip(names, leaves, strict=True)
     }
-    for found in sorted(
-      self._checkpointer.checkpoints, key=lambda c: -c.step
-    ):
+    for found in sorted(self._checkpointer.checkpoints, key=lambda c: -c.step):
       try:
         loaded = self._checkpointer.load_checkpointables(
           found.step, {'state': abstract, 'meta': None}

@@ -7,13 +7,14 @@ it was interrupted: batches are a function of the step, and the state of the
 evaluation travels in the checkpoint.
 """
 
+from collections.abc import Callable, Iterator
+import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
 from absl import logging
+import jax
 
 from selfexplain_jax import files
 from selfexplain_jax import progress
@@ -68,7 +69,21 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
   Raises:
     preemption.Preempted: after saving, if the job was asked to leave.
   """
-  checkpoints = checkpoints_lib.Checkpoints(files.path(workdir) / 'checkpoints')
+  with contextlib.closing(  # A save in progress is finished whatever happens.
+    checkpoints_lib.Checkpoints(files.path(workdir) / 'checkpoints')
+  ) as checkpoints:
+    state, notes = _train(job, state, workdir, checkpoints)
+  preemption.check()
+  return state, notes
+
+
+def _train(
+  job: Job,
+  state: Any,
+  workdir: files.PathLike,
+  checkpoints: checkpoints_lib.Checkpoints,
+) -> tuple[Any, Any]:
+  """Does what `train` says, but does not leave if asked to."""
   done, notes = 0, dict[str, Any]()
   found = checkpoints.restore(state)
   if found is not None:
@@ -113,6 +128,4 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
       break
   if pending is not None:
     show(time.monotonic() - started, max(1, done - since))
-  checkpoints.close()
-  preemption.check()
   return state, notes

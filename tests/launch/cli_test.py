@@ -1,0 +1,157 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of `launch.cli` and of every binary's command line."""
+
+import os
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax
+import ml_collections
+
+from launch import cli
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from tests.launch import binaries
+
+_STAGES = (
+  'launch.dump_activations',
+  'launch.evaluate_fidelity',
+  'launch.make_explanations',
+  'launch.pretrain_target',
+  'launch.train_explainer',
+)
+_DUMP = 'launch.dump_activations'
+_W = '--workdir=/nowhere/out'
+
+# A command line, and what its one line on stderr names. None of these comes as
+# far as to use the workdir.
+_BAD = {
+  'unknown flag': ([_DUMP, _W, '--nope=1'], "'nope'"),
+  'unknown field': ([_DUMP, _W, '--config.nope=1'], "no field 'nope'"),
+  'unknown inner field': ([_DUMP, _W, '--config.mesh.dota=1'], "'dota'"),
+  'bad value': ([_DUMP, _W, '--config.seed=x'], '--config.seed=x'),
+  'no value': ([_DUMP, '--workdir'], '--workdir'),
+  'no workdir': ([_DUMP], '--workdir is missing: expected a folder'),
+  'stray argument': ([_DUMP, _W, 'stray'], "argument 'stray'"),
+  'no config': ([_DUMP, _W, '--config=no.py'], "no config at 'no.py'"),
+  'field of no config': (
+    [_DUMP, _W, '--config=no.py', '--config.seed=1'],
+    "'no.py'",
+  ),
+  'a config that is not Python': ([_DUMP, _W, '--config=README.md'], 'README'),
+  'a config without get_config': (
+    [_DUMP, _W, '--config=launch/__init__.py'],
+    "no attribute 'get_config'",
+  ),
+  'needless argument': (
+    [_DUMP, _W, '--config=experiments/world/dump.py:small'],
+    'get_config() takes 0 positional arguments',
+  ),
+  'unknown argument': (
+    ['launch.pretrain_target', _W, '--config=experiments/world/pretrain.py:me'],
+    "'me'",
+  ),
+  'unknown source': (
+    [_DUMP, _W, '--config.target=TARGET', '--config.prompts.source=me'],
+    'TARGET',
+  ),
+  'explainers without self': (
+    [
+      'launch.evaluate_fidelity',
+      _W,
+      '--config.target=T',
+      '--config.explanations=T',
+      '--config.explainers.twin=E',
+    ],
+    '--config.explainers.self is missing',
+  ),
+  'too many devices': (
+    [_DUMP, _W, '--config.target=T', '--config.mesh.tensor=7'],
+    'x 7 (data x fsdp x tensor)',
+  ),
+} | {
+  f'no input of {stage}': ([stage, _W], 'is missing: expected a directory')
+  for stage in _STAGES
+  if stage != 'launch.pretrain_target'
+}
+
+
+class CommandLineTest(parameterized.TestCase):
+  ended: dict[str, binaries.Ended]
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    lines = [line for line, _ in _BAD.values()]
+    stages = [*_STAGES, 'launch.quickstart']
+    ended = binaries.run(*lines, *([stage, '--help'] for stage in stages))
+    cls.ended = dict(zip([*_BAD, *stages], ended, strict=True))
+
+  @parameterized.parameters(*_BAD)
+  def test_bad_command_line(self, name: str):
+    ended = self.ended[name]
+    self.assertEqual(ended.code, 2, ended)
+    self.assertStartsWith(ended.stderr, 'error: ')
+    self.assertLen(ended.stderr.splitlines(), 1)
+    self.assertIn(_BAD[name][1], ended.stderr)
+    self.assertNotIn('Traceback', ended.stderr)
+    self.assertEmpty(ended.stdout)
+
+  @parameterized.parameters(*_STAGES, 'launch.quickstart')
+  def test_help(self, stage: str):
+    ended = self.ended[stage]
+    self.assertEqual(ended.code, 0, ended)
+    for flag in ('--workdir', '--config', '--[no]dry_run', '--config.'):
+      self.assertIn(f'  {flag}', ended.stdout)
+    self.assertIn('seed=0\n', ended.stdout)
+    self.assertEmpty(ended.stderr)
+
+
+class WorkdirTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.workdir = self.create_tempdir().full_path
+    self.config = ml_collections.ConfigDict(
+      {'seed': 0, 'blocks': ((0, 1),), 'model': {'width': 8}}
+    )
+    before = jax.config.values['jax_compilation_cache_dir']
+    self.addCleanup(jax.config.update, 'jax_compilation_cache_dir', before)
+
+  def test_finished_when_the_last_file_is_there(self):
+    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
+    cli.begin(self.config, self.workdir)
+    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
+    files.write_text(f'{self.workdir}/last', '')
+    self.assertTrue(cli.finished(self.config, self.workdir, 'last'))
+
+  def test_another_config_is_refused_by_field(self):
+    cli.begin(self.config, self.workdir)
+    self.config.model.width = 16
+    with self.assertRaisesRegex(
+      errors.InputError,
+      f'{self.workdir}/config.json was begun with model.width=8, not 16',
+    ):
+      cli.finished(self.config, self.workdir, 'last')
+
+  def test_a_new_field_is_another_config(self):
+    cli.begin(self.config, self.workdir)
+    self.config.rate = 0.5
+    with self.assertRaisesRegex(errors.InputError, 'rate=None, not 0.5'):
+      cli.finished(self.config, self.workdir, 'last')
+
+  def test_a_chosen_cache_of_programs_is_kept(self):
+    jax.config.update('jax_compilation_cache_dir', '/chosen')
+    cli.begin(self.config, self.workdir)
+    self.assertEqual(jax.config.values['jax_compilation_cache_dir'], '/chosen')
+
+  def test_a_cache_of_programs_is_the_default(self):
+    jax.config.update('jax_compilation_cache_dir', None)
+    cli.begin(self.config, self.workdir)
+    self.assertEqual(
+      jax.config.values['jax_compilation_cache_dir'],
+      os.path.expanduser('~/.cache/selfexplain_jax/programs'),
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()
