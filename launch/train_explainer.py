@@ -8,9 +8,9 @@ vectors and with shuffled ones.
 
 import functools
 
+from absl import logging
 import jax
 import ml_collections
-from absl import logging
 
 from launch import cli
 from selfexplain_jax import files
@@ -18,12 +18,12 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.data import pipeline
 from selfexplain_jax.data import questions as questions_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
-from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import replay
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import lora
 from selfexplain_jax.tasks import table
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
@@ -34,9 +34,9 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Trains and writes the explainer, unless the workdir holds it already."""
+  cli.require(config, 'explanations', 'initial')
   if cli.finished(config, workdir, 'metrics.json'):
     return
-
 
   # What it learns from.
   explained = explanations.read(config.explanations)
@@ -71,15 +71,22 @@ def run(
     # The step, and what is measured on validation people.
     injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
     optimizer = optimizer_lib.make(config.optimizer, config.steps)
+    trained, base = model, None
+    if config.lora_rank:
+      key = jax.random.key(config.seed)
+      trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
     watch = validation.Validation(
-      explained, tokenizer, injection, phrasings, workdir, config
+      explained, tokenizer, injection, phrasings, workdir, config, base
     )
     job = loop.Job(
       name='explainer',
       steps=config.steps,
-      step=train_step.make_step(optimizer, injection, config.replay.weight),
+      step=train_step.make_step(
+        optimizer, injection, config.replay.weight, base
+      ),
       batches=functools.partial(
-        replay.mixed, functools.partial(pipeline.batches, rows, config.batch),
+        replay.mixed,
+        functools.partial(pipeline.batches, rows, config.batch),
         replayed,
       ),
       tokens_per_step=tokens_per_step,
@@ -87,7 +94,7 @@ def run(
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
     )
-    _, notes = loop.train(job, state_lib.start(model, optimizer), workdir)
+    _, notes = loop.train(job, state_lib.start(trained, optimizer), workdir)
   files.write_json(files.path(workdir) / 'metrics.json', notes)
 
 

@@ -1,13 +1,13 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Progress of long work: a bar on a terminal, plain lines elsewhere."""
 
+from collections.abc import Iterable, Iterator
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-import tqdm
 from absl import logging
+import tqdm
 
 T = TypeVar('T')
 

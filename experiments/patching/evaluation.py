@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 r"""Evaluates explainers of patching on people they never saw.
 
-  python -m launch.evaluate_fidelity --workdir=DIR \
+python -m launch.evaluate_fidelity --workdir=DIR \
     --config=experiments/patching/evaluation.py \
     --config.target=MODEL_DIR --config.explanations=SET_DIR \
     --config.initial=MODEL_DIR --config.explainers.self=EXPLAINER_DIR

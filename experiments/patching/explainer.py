@@ -19,6 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 0
   config.examples = 0  # All of them.
   config.injection = 'replace_embedding_scaled'
+  config.lora_rank = 16  # 0 trains all weights.
   config.optimizer = dict(
     peak_rate=0.003, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )

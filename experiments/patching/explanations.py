@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 r"""Makes the patching explanation set of a world model.
 
-  python -m launch.make_explanations --workdir=DIR \
+python -m launch.make_explanations --workdir=DIR \
     --config=experiments/patching/explanations.py \
     --config.target=MODEL_DIR --config.store=STORE_DIR
 """
@@ -9,7 +9,13 @@ r"""Makes the patching explanation set of a world model.
 import ml_collections
 
 # Single layers, and blocks of consecutive ones.
-BLOCKS = tuple((i, i) for i in range(6)) + ((0, 1), (2, 3), (4, 5), (0, 2), (3, 5))
+BLOCKS = tuple((i, i) for i in range(6)) + (
+  (0, 1),
+  (2, 3),
+  (4, 5),
+  (0, 2),
+  (3, 5),
+)
 
 
 def get_config() -> ml_collections.ConfigDict:

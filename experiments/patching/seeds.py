@@ -13,8 +13,8 @@ into DIR/results.json.
 import statistics
 from typing import Any
 
-import ml_collections
 from absl import logging
+import ml_collections
 
 from experiments.patching import evaluation
 from experiments.patching import explainer

@@ -17,20 +17,23 @@ def crc32c(content: bytes) -> int:
   values = np.frombuffer(content, np.uint8)
   context = ts.Context()  # Its own, so that the memory is freed on return.
   kvstore = ts.KvStore.open({'driver': 'memory'}, context=context).result()
-  array = ts.open({
+  array = ts.open(
+    {
       'driver': 'zarr3',
       'kvstore': {'driver': 'memory'},
       'metadata': {
-          'shape': values.shape,
-          'data_type': 'uint8',
-          'chunk_grid': {
-              'name': 'regular',
-              'configuration': {'chunk_shape': values.shape},
-          },
-          'codecs': [{'name': 'bytes'}, {'name': 'crc32c'}],
+        'shape': values.shape,
+        'data_type': 'uint8',
+        'chunk_grid': {
+          'name': 'regular',
+          'configuration': {'chunk_shape': values.shape},
+        },
+        'codecs': [{'name': 'bytes'}, {'name': 'crc32c'}],
       },
       'store_data_equal_to_fill_value': True,
       'create': True,
-  }, context=context).result()
+    },
+    context=context,
+  ).result()
   array.write(values).result()
   return int.from_bytes(kvstore.read('c/0').result().value[-4:], 'little')

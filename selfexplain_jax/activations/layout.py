@@ -22,13 +22,13 @@ from selfexplain_jax import files
 
 # What every row has besides activations, in the order they are listed.
 INDEX_DTYPES: Mapping[str, np.dtype] = {
-    'token_id': np.dtype(np.int32),
-    'document': np.dtype(np.int64),
-    'position': np.dtype(np.int32),
+  'token_id': np.dtype(np.int32),
+  'document': np.dtype(np.int64),
+  'position': np.dtype(np.int32),
 }
 ACTIVATION_DTYPES: Mapping[str, np.dtype] = {
-    'float32': np.dtype(np.float32),
-    'bfloat16': np.dtype(ml_dtypes.bfloat16),
+  'float32': np.dtype(np.float32),
+  'bfloat16': np.dtype(ml_dtypes.bfloat16),
 }
 # Measured: blocks of 256 rows of one layer read in a fraction of a ms.
 _MAX_CHUNK_ROWS = 256
@@ -68,23 +68,36 @@ class StoreSpec:
       self._check(name, isinstance(getattr(self, name), str), 'a string')
     for name in ('width', 'rows_per_shard'):
       self._check(name, _is_count(getattr(self, name), 1), 'an integer >= 1')
-    self._check('dtype', self.dtype in tuple(ACTIVATION_DTYPES),
-                f'one of {", ".join(ACTIVATION_DTYPES)}')
-    self._check('sites', bool(self.sites) and _are_names(self.sites),
-                'different lower-case names')
-    self._check('layered', _are_names(self.layered)
-                and set(self.layered) <= set(self.sites), 'some of the sites')
-    self._check('layers', isinstance(self.layers, tuple)
-                and all(_is_count(layer, 0) for layer in self.layers)
-                and sorted(set(self.layers)) == list(self.layers)
-                and bool(self.layers) >= bool(self.layered),
-                'ascending layers, at least one if a site is layered')
+    self._check(
+      'dtype',
+      self.dtype in tuple(ACTIVATION_DTYPES),
+      f'one of {", ".join(ACTIVATION_DTYPES)}',
+    )
+    self._check(
+      'sites',
+      bool(self.sites) and _are_names(self.sites),
+      'different lower-case names',
+    )
+    self._check(
+      'layered',
+      _are_names(self.layered) and set(self.layered) <= set(self.sites),
+      'some of the sites',
+    )
+    self._check(
+      'layers',
+      isinstance(self.layers, tuple)
+      and all(_is_count(layer, 0) for layer in self.layers)
+      and sorted(set(self.layers)) == list(self.layers)
+      and bool(self.layers) >= bool(self.layered),
+      'ascending layers, at least one if a site is layered',
+    )
 
   def _check(self, name: str, good: bool, expected: str) -> None:
     if not good:
       raise errors.InputError(
-          f'activation store: {name} is {getattr(self, name)!r}, '
-          f'expected {expected}')
+        f'activation store: {name} is {getattr(self, name)!r}, '
+        f'expected {expected}'
+      )
 
   @property
   def arrays(self) -> tuple[str, ...]:
@@ -120,15 +133,16 @@ class StoreSpec:
   def shard_files(self, index: int) -> tuple[str, ...]:
     """Objects that hold shard `index`, relative to the store, by array."""
     return tuple(
-        '/'.join([name, 'c', str(index), *('0' for _ in self.item_shape(name))])
-        for name in self.arrays)
+      '/'.join([name, 'c', str(index), *('0' for _ in self.item_shape(name))])
+      for name in self.arrays
+    )
 
 
 def array_metadata(
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    shard_rows: int,
-    chunk_rows: int,
+  shape: tuple[int, ...],
+  dtype: np.dtype,
+  shard_rows: int,
+  chunk_rows: int,
 ) -> dict[str, Any]:
   """Returns the zarr3 metadata of an array sharded along its first axis.
 
@@ -143,30 +157,32 @@ def array_metadata(
   little_endian = {'name': 'bytes', 'configuration': {'endian': 'little'}}
   checked = [little_endian, {'name': 'crc32c'}]
   return {
-      'shape': shape,
-      'data_type': dtype.name,
-      'fill_value': 0,
-      'chunk_grid': {
-          'name': 'regular',
-          'configuration': {'chunk_shape': (shard_rows, *item)},
-      },
-      'codecs': [{
-          'name': 'sharding_indexed',
-          'configuration': {
-              'chunk_shape': chunk,
-              'codecs': checked,
-              'index_codecs': checked,
-              'index_location': 'end',
-          },
-      }],
+    'shape': shape,
+    'data_type': dtype.name,
+    'fill_value': 0,
+    'chunk_grid': {
+      'name': 'regular',
+      'configuration': {'chunk_shape': (shard_rows, *item)},
+    },
+    'codecs': [
+      {
+        'name': 'sharding_indexed',
+        'configuration': {
+          'chunk_shape': chunk,
+          'codecs': checked,
+          'index_codecs': checked,
+          'index_location': 'end',
+        },
+      }
+    ],
   }
 
 
 def open_array(
-    directory: files.PathLike,
-    metadata: dict[str, Any] | None,
-    context: ts.Context,
-    mode: ts.OpenMode,
+  directory: files.PathLike,
+  metadata: dict[str, Any] | None,
+  context: ts.Context,
+  mode: ts.OpenMode,
 ) -> ts.TensorStore:
   """Opens or makes the array at `directory`, which must agree with `metadata`.
 
@@ -183,10 +199,10 @@ def open_array(
     errors.InputError: if there is no such array.
   """
   spec = {
-      'driver': 'zarr3',
-      'kvstore': kvstore_spec(directory),
-      'fill_missing_data_reads': False,
-      'store_data_equal_to_fill_value': True,
+    'driver': 'zarr3',
+    'kvstore': kvstore_spec(directory),
+    'fill_missing_data_reads': False,
+    'store_data_equal_to_fill_value': True,
   }
   if metadata is not None:
     spec['metadata'] = metadata
@@ -194,28 +210,35 @@ def open_array(
     return ts.open(spec, open_mode=mode, context=context).result()
   except ValueError as e:
     raise errors.InputError(
-        f'array at {files.path(directory)} cannot be opened: {reason(e)}'
+      f'array at {files.path(directory)} cannot be opened: {reason(e)}'
     ) from e
 
 
 def open_arrays(
-    directory: files.PathLike, spec: StoreSpec, rows: int, create: bool
+  directory: files.PathLike, spec: StoreSpec, rows: int, create: bool
 ) -> dict[str, ts.TensorStore]:
   """Opens all arrays of a store of `rows` rows, making them if `create`."""
   # A context of the store's own bounds what its reads and writes may hold.
-  context = ts.Context({
+  context = ts.Context(
+    {
       'cache_pool': {'total_bytes_limit': 0},
       'file_io_concurrency': {'limit': 8},
       'data_copy_concurrency': {'limit': 8},
-  })
+    }
+  )
   return {
-      name: open_array(
-          files.path(directory) / name,
-          array_metadata(
-              (rows, *spec.item_shape(name)), spec.item_dtype(name),
-              spec.rows_per_shard, spec.chunk_rows),
-          context, ts.OpenMode(open=True, create=create))
-      for name in spec.arrays
+    name: open_array(
+      files.path(directory) / name,
+      array_metadata(
+        (rows, *spec.item_shape(name)),
+        spec.item_dtype(name),
+        spec.rows_per_shard,
+        spec.chunk_rows,
+      ),
+      context,
+      ts.OpenMode(open=True, create=create),
+    )
+    for name in spec.arrays
   }
 
 
@@ -243,7 +266,12 @@ def _is_count(value: Any, least: int) -> bool:
 
 def _are_names(values: Any) -> bool:
   return (
-      isinstance(values, tuple)
-      and all(isinstance(v, str) and re.fullmatch('[a-z][a-z0-9_]*', v)
-              and v not in (*INDEX_DTYPES, 'shards') for v in values)
-      and len(set(values)) == len(values))
+    isinstance(values, tuple)
+    and all(
+      isinstance(v, str)
+      and re.fullmatch('[a-z][a-z0-9_]*', v)
+      and v not in (*INDEX_DTYPES, 'shards')
+      for v in values
+    )
+    and len(set(values)) == len(values)
+  )

@@ -59,19 +59,21 @@ class Manifest:
 def spec_to_json(spec: layout.StoreSpec, rows: int) -> dict[str, Any]:
   """Returns `spec.json`: the part of the manifest known from the start."""
   return {
-      'format_version': FORMAT_VERSION, 'rows': rows, **dataclasses.asdict(spec)
+    'format_version': FORMAT_VERSION,
+    'rows': rows,
+    **dataclasses.asdict(spec),
   }
 
 
 def to_json(manifest: Manifest) -> dict[str, Any]:
   """Returns the content of `manifest.json`."""
   return {
-      **spec_to_json(manifest.spec, manifest.rows),
-      'statistics': {
-          site: dataclasses.asdict(values)
-          for site, values in manifest.statistics.items()
-      },
-      'shards': [dataclasses.asdict(shard) for shard in manifest.shards],
+    **spec_to_json(manifest.spec, manifest.rows),
+    'statistics': {
+      site: dataclasses.asdict(values)
+      for site, values in manifest.statistics.items()
+    },
+    'shards': [dataclasses.asdict(shard) for shard in manifest.shards],
   }
 
 
@@ -89,27 +91,31 @@ def read(directory: files.PathLike) -> Manifest:
       if it is not of this format; the message names the field.
   """
   name = files.path(directory) / MANIFEST_FILE
-  content = files.read_json(
-      name, 'manifest of a complete activation store')
+  content = files.read_json(name, 'manifest of a complete activation store')
   where = str(name)
   spec, rows = _parse_spec(content, where)
   shards = _field(content, 'shards', list, where)
   if len(shards) != spec.shards(rows):
     raise errors.InputError(
-        f'{where}: {len(shards)} shards, expected {spec.shards(rows)} for '
-        f'{rows} rows')
+      f'{where}: {len(shards)} shards, expected {spec.shards(rows)} for '
+      f'{rows} rows'
+    )
   statistics = _field(content, 'statistics', dict, where)
   return Manifest(
-      spec,
-      rows,
-      {site: _parse_statistics(statistics, spec, site, where)
-       for site in spec.sites},
-      tuple(parse_shard(shard, spec, rows, i, where)
-            for i, shard in enumerate(shards)))
+    spec,
+    rows,
+    {
+      site: _parse_statistics(statistics, spec, site, where)
+      for site in spec.sites
+    },
+    tuple(
+      parse_shard(shard, spec, rows, i, where) for i, shard in enumerate(shards)
+    ),
+  )
 
 
 def parse_shard(
-    content: Any, spec: layout.StoreSpec, rows: int, index: int, where: str
+  content: Any, spec: layout.StoreSpec, rows: int, index: int, where: str
 ) -> Shard:
   """Returns the record of shard `index` of a store of `rows` rows.
 
@@ -122,18 +128,22 @@ def parse_shard(
     value = _field(content, name, int, where)
     if value != expected:
       raise errors.InputError(
-          f'{where}: {name} is {value}, expected {expected}')
+        f'{where}: {name} is {value}, expected {expected}'
+      )
   crcs = _field(content, 'crc32c', dict, where)
-  return Shard(index, stop - start, {
-      name: _field(crcs, name, int, where) for name in spec.shard_files(index)
-  })
+  return Shard(
+    index,
+    stop - start,
+    {name: _field(crcs, name, int, where) for name in spec.shard_files(index)},
+  )
 
 
 def _parse_spec(content: Any, where: str) -> tuple[layout.StoreSpec, int]:
   version = _field(content, 'format_version', int, where)
   if version != FORMAT_VERSION:
     raise errors.InputError(
-        f'{where}: format_version is {version}, expected {FORMAT_VERSION}')
+      f'{where}: format_version is {version}, expected {FORMAT_VERSION}'
+    )
   rows = _field(content, 'rows', int, where)
   if rows < 1:
     raise errors.InputError(f'{where}: rows is {rows}, expected at least 1')
@@ -148,7 +158,7 @@ def _parse_spec(content: Any, where: str) -> tuple[layout.StoreSpec, int]:
 
 
 def _parse_statistics(
-    content: Any, spec: layout.StoreSpec, site: str, where: str
+  content: Any, spec: layout.StoreSpec, site: str, where: str
 ) -> Statistics:
   where = f'{where}: statistics of {site}'
   values = _field(content, site, dict, where)
@@ -157,9 +167,11 @@ def _parse_statistics(
   for name in ('mean', 'rms'):
     numbers = _field(values, name, list, where)
     if len(numbers) != count or not all(
-        isinstance(v, (int, float)) for v in numbers):
+      isinstance(v, (int, float)) for v in numbers
+    ):
       raise errors.InputError(
-          f'{where}: {name} is {numbers!r}, expected {count} numbers')
+        f'{where}: {name} is {numbers!r}, expected {count} numbers'
+      )
     parsed[name] = tuple(numbers)
   return Statistics(**parsed)
 
@@ -170,5 +182,6 @@ def _field(content: Any, name: str, kind: type, where: str) -> Any:
   value = content[name]
   if not isinstance(value, kind):
     raise errors.InputError(
-        f'{where}: {name} is {value!r}, expected {kind.__name__}')
+      f'{where}: {name} is {value!r}, expected {kind.__name__}'
+    )
   return value

@@ -24,12 +24,13 @@ class Store:
   """
 
   def __init__(
-      self, directory: files.PathLike, manifest: manifest_lib.Manifest
+    self, directory: files.PathLike, manifest: manifest_lib.Manifest
   ):
     self.manifest = manifest
     self._directory = files.path(directory)
     self._arrays = layout.open_arrays(
-        directory, manifest.spec, manifest.rows, create=False)
+      directory, manifest.spec, manifest.rows, create=False
+    )
 
   @property
   def rows(self) -> int:
@@ -55,8 +56,9 @@ class Store:
     array = self._array(site)
     if not 0 <= start <= stop <= self.rows:
       raise errors.InputError(
-          f'activation store {self._directory}: rows {start} to {stop}, '
-          f'expected within 0 to {self.rows}')
+        f'activation store {self._directory}: rows {start} to {stop}, '
+        f'expected within 0 to {self.rows}'
+      )
     size = self.manifest.spec.rows_per_shard
     bounds = [start, *range((start // size + 1) * size, stop, size), stop]
     reads = [(a, array[a:b].read()) for a, b in zip(bounds, bounds[1:])]
@@ -84,20 +86,23 @@ class Store:
     outside = rows_N[(rows_N < 0) | (rows_N >= self.rows)]
     if outside.size:
       raise errors.InputError(
-          f'activation store {self._directory}: row {outside[0]}, expected '
-          f'within 0 to {self.rows - 1}')
+        f'activation store {self._directory}: row {outside[0]}, expected '
+        f'within 0 to {self.rows - 1}'
+      )
     size = self.manifest.spec.chunk_rows
     order_N = np.argsort(rows_N // size, kind='stable')
     chunks, firsts = np.unique(rows_N[order_N] // size, return_index=True)
     # Pairs of a chunk's first row and the places in the result that it fills.
-    groups = list(zip(
-        (int(chunk) * size for chunk in chunks),
-        np.split(order_N, firsts[1:])))
+    groups = list(
+      zip(
+        (int(chunk) * size for chunk in chunks), np.split(order_N, firsts[1:])
+      )
+    )
     result = np.empty((len(rows_N), *array.shape[1:]), array.dtype.numpy_dtype)
     for first in range(0, len(groups), _CHUNKS_IN_FLIGHT):
       reads = [
-          (start, places, array[start:min(start + size, self.rows)].read())
-          for start, places in groups[first:first + _CHUNKS_IN_FLIGHT]
+        (start, places, array[start : min(start + size, self.rows)].read())
+        for start, places in groups[first : first + _CHUNKS_IN_FLIGHT]
       ]
       for start, places, read in reads:
         block = self._result(site, start, read)
@@ -105,7 +110,7 @@ class Store:
     return result
 
   def iter_shards(
-      self, sites: Sequence[str]
+    self, sites: Sequence[str]
   ) -> Iterator[dict[str, np.ndarray]]:
     """Yields each shard in order, as arrays by name, for the names given."""
     for shard in self.manifest.shards:
@@ -115,8 +120,9 @@ class Store:
   def _array(self, site: str) -> ts.TensorStore:
     if site not in self._arrays:
       raise errors.InputError(
-          f'activation store {self._directory}: no array {site}, expected one '
-          f'of {", ".join(self._arrays)}')
+        f'activation store {self._directory}: no array {site}, expected one '
+        f'of {", ".join(self._arrays)}'
+      )
     return self._arrays[site]
 
   def _result(self, site: str, start: int, read: ts.Future) -> np.ndarray:
@@ -125,8 +131,9 @@ class Store:
     except ValueError as e:
       shard = start // self.manifest.spec.rows_per_shard
       raise errors.InputError(
-          f'activation store {self._directory}: shard {shard} of {site} cannot '
-          f'be read: {layout.reason(e)}') from e
+        f'activation store {self._directory}: shard {shard} of {site} cannot '
+        f'be read: {layout.reason(e)}'
+      ) from e
 
 
 def open_store(directory: files.PathLike, verify: bool = True) -> Store:
@@ -147,9 +154,7 @@ def open_store(directory: files.PathLike, verify: bool = True) -> Store:
   return Store(directory, manifest)
 
 
-def _verify(
-    directory: files.PathLike, manifest: manifest_lib.Manifest
-) -> None:
+def _verify(directory: files.PathLike, manifest: manifest_lib.Manifest) -> None:
   kvstore = ts.KvStore.open(layout.kvstore_spec(directory)).result()
   for shard in manifest.shards:
     where = f'activation store {files.path(directory)}: shard {shard.index}'
@@ -160,5 +165,6 @@ def _verify(
       crc = checksum.crc32c(found.value)
       if crc != expected:
         raise errors.InputError(
-            f'{where} fails its checksum: {name} has crc32c {crc}, expected '
-            f'{expected}')
+          f'{where} fails its checksum: {name} has crc32c {crc}, expected '
+          f'{expected}'
+        )

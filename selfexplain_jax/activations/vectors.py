@@ -17,9 +17,7 @@ _CHUNK_ROWS = 256
 _SHARD_ROWS = 1 << 16
 
 
-def write_vectors(
-    directory: files.PathLike, vectors_RxD: np.ndarray
-) -> None:
+def write_vectors(directory: files.PathLike, vectors_RxD: np.ndarray) -> None:
   """Writes `vectors_RxD` as the array at `directory`, replacing one there.
 
   Args:
@@ -30,21 +28,29 @@ def write_vectors(
     errors.InputError: if the shape or the type is another, or if the folder
       holds anything else, which replacing would delete.
   """
-  if vectors_RxD.ndim != 2 or vectors_RxD.dtype != np.float32 or (
-      not vectors_RxD.shape[1]):
+  if (
+    vectors_RxD.ndim != 2
+    or vectors_RxD.dtype != np.float32
+    or (not vectors_RxD.shape[1])
+  ):
     raise errors.InputError(
-        f'vectors for {files.path(directory)} are {vectors_RxD.dtype.name}'
-        f'{list(vectors_RxD.shape)}, expected float32 [R, D]')
+      f'vectors for {files.path(directory)} are {vectors_RxD.dtype.name}'
+      f'{list(vectors_RxD.shape)}, expected float32 [R, D]'
+    )
   rows = vectors_RxD.shape[0]
   # A small array is one chunk rounded up, so that its shard stays small.
   shard_rows = min(_SHARD_ROWS, max(1, -(-rows // _CHUNK_ROWS)) * _CHUNK_ROWS)
   metadata = layout.array_metadata(
-      vectors_RxD.shape, vectors_RxD.dtype, shard_rows, _CHUNK_ROWS)
+    vectors_RxD.shape, vectors_RxD.dtype, shard_rows, _CHUNK_ROWS
+  )
   metadata['attributes'] = {'crc32c': _crc32c(vectors_RxD)}
   _check_replaceable(directory)
   array = layout.open_array(
-      directory, metadata, ts.Context(),
-      ts.OpenMode(create=True, delete_existing=True))
+    directory,
+    metadata,
+    ts.Context(),
+    ts.OpenMode(create=True, delete_existing=True),
+  )
   array.write(vectors_RxD).result()
 
 
@@ -55,23 +61,27 @@ def read_vectors(directory: files.PathLike) -> np.ndarray:
     errors.InputError: if there is none, or if any of it is missing or damaged.
   """
   array = layout.open_array(
-      directory, None, ts.Context(), ts.OpenMode(open=True))
+    directory, None, ts.Context(), ts.OpenMode(open=True)
+  )
   where = f'vectors at {files.path(directory)}'
   if array.rank != 2 or array.dtype != ts.float32:
     raise errors.InputError(
-        f'{where} are {array.dtype.name}{list(array.shape)}, expected float32 '
-        '[R, D]')
+      f'{where} are {array.dtype.name}{list(array.shape)}, expected float32 '
+      '[R, D]'
+    )
   try:
     vectors_RxD = array.read().result()
   except ValueError as e:
     raise errors.InputError(
-        f'{where} cannot be read: {layout.reason(e)}') from e
+      f'{where} cannot be read: {layout.reason(e)}'
+    ) from e
   attributes = array.spec().to_json()['metadata'].get('attributes', {})
   expected = attributes.get('crc32c')
   crc = _crc32c(vectors_RxD)
   if crc != expected:
     raise errors.InputError(
-        f'{where} fail their checksum: crc32c is {crc}, expected {expected}')
+      f'{where} fail their checksum: crc32c is {crc}, expected {expected}'
+    )
   return vectors_RxD
 
 
@@ -81,8 +91,9 @@ def _check_replaceable(directory: files.PathLike) -> None:
   others = sorted(n for n in found if n.split('.')[0] not in ('zarr', 'c'))
   if others:
     raise errors.InputError(
-        f'vectors at {folder}: the folder holds {others[0]}, expected a folder '
-        'for vectors alone')
+      f'vectors at {folder}: the folder holds {others[0]}, expected a folder '
+      'for vectors alone'
+    )
 
 
 def _crc32c(vectors_RxD: np.ndarray) -> int:

@@ -36,11 +36,12 @@ class StoreWriter:
   """
 
   def __init__(
-      self, directory: files.PathLike, spec: layout.StoreSpec, rows: int
+    self, directory: files.PathLike, spec: layout.StoreSpec, rows: int
   ):
     if rows < 1:
       raise errors.InputError(
-          f'activation store {directory}: {rows} rows, expected at least 1')
+        f'activation store {directory}: {rows} rows, expected at least 1'
+      )
     self._directory = files.path(directory)
     self._spec = spec
     self._rows = rows
@@ -51,8 +52,9 @@ class StoreWriter:
   def completed_shards(self) -> set[int]:
     """Returns the shards that need no writing; reads all that is stored."""
     return {
-        index for index in range(self._spec.shards(self._rows))
-        if self._is_complete(index)
+      index
+      for index in range(self._spec.shards(self._rows))
+      if self._is_complete(index)
     }
 
   def write_shard(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
@@ -71,29 +73,33 @@ class StoreWriter:
     shards = self._spec.shards(self._rows)
     if not 0 <= index < shards:
       raise errors.InputError(
-          f'activation store {self._directory}: no shard {index}, expected '
-          f'0 to {shards - 1}')
+        f'activation store {self._directory}: no shard {index}, expected '
+        f'0 to {shards - 1}'
+      )
     start, stop = self._spec.shard_range(index, self._rows)
     self._check(index, stop - start, arrays)
     moments = {
-        site: self._moments(index, site, arrays[site])
-        for site in self._spec.sites
+      site: self._moments(index, site, arrays[site])
+      for site in self._spec.sites
     }
     writes = [
-        self._arrays[name][start:stop].write(arrays[name])
-        for name in self._spec.arrays
+      self._arrays[name][start:stop].write(arrays[name])
+      for name in self._spec.arrays
     ]
     for write in writes:
       write.result()
-    files.write_json(self._record_file(index), {
+    files.write_json(
+      self._record_file(index),
+      {
         'index': index,
         'rows': stop - start,
         'crc32c': {
-            name: checksum.crc32c(self._kvstore.read(name).result().value)
-            for name in self._spec.shard_files(index)
+          name: checksum.crc32c(self._kvstore.read(name).result().value)
+          for name in self._spec.shard_files(index)
         },
         'moments': moments,
-    })
+      },
+    )
 
   def finish(self) -> manifest_lib.Manifest:
     """Writes `manifest.json` from the records of all shards.
@@ -102,22 +108,27 @@ class StoreWriter:
       errors.InputError: if shards are missing; the message names them.
     """
     records = [
-        self._record(index) for index in range(self._spec.shards(self._rows))]
+      self._record(index) for index in range(self._spec.shards(self._rows))
+    ]
     missing = [str(i) for i, record in enumerate(records) if record is None]
     if missing:
       raise errors.InputError(
-          f'activation store {self._directory} is not complete: missing shards '
-          f'{", ".join(missing)} of {len(records)}')
+        f'activation store {self._directory} is not complete: missing shards '
+        f'{", ".join(missing)} of {len(records)}'
+      )
     shards, moments = zip(*(record for record in records if record))
     result = manifest_lib.Manifest(
-        self._spec,
-        self._rows,
-        {site: self._statistics([m[site] for m in moments])
-         for site in self._spec.sites},
-        shards)
+      self._spec,
+      self._rows,
+      {
+        site: self._statistics([m[site] for m in moments])
+        for site in self._spec.sites
+      },
+      shards,
+    )
     files.write_json(
-        self._directory / manifest_lib.MANIFEST_FILE,
-        manifest_lib.to_json(result))
+      self._directory / manifest_lib.MANIFEST_FILE, manifest_lib.to_json(result)
+    )
     return result
 
   def _claim(self) -> None:
@@ -131,14 +142,15 @@ class StoreWriter:
     for field, value in mine.items():
       if theirs[field] != value:
         raise errors.InputError(
-            f'activation store {self._directory} is another: its {field} is '
-            f'{theirs[field]!r}, expected {value!r}')
+          f'activation store {self._directory} is another: its {field} is '
+          f'{theirs[field]!r}, expected {value!r}'
+        )
 
   def _record_file(self, index: int):
     return self._directory / 'shards' / f'{index:05d}.json'
 
   def _record(
-      self, index: int
+    self, index: int
   ) -> tuple[manifest_lib.Shard, dict[str, Any]] | None:
     """Reads the record of a shard and its moments by site, if it is good."""
     name = self._record_file(index)
@@ -147,7 +159,8 @@ class StoreWriter:
     try:
       content = files.read_json(name, 'shard record')
       shard = manifest_lib.parse_shard(
-          content, self._spec, self._rows, index, str(name))
+        content, self._spec, self._rows, index, str(name)
+      )
       moments = content['moments']
       return shard, {site: moments[site] for site in self._spec.sites}
     except (errors.InputError, KeyError):
@@ -156,28 +169,31 @@ class StoreWriter:
   def _is_complete(self, index: int) -> bool:
     record = self._record(index)
     return record is not None and all(
-        checksum.crc32c(self._kvstore.read(name).result().value) == crc
-        for name, crc in record[0].crc32c.items())
+      checksum.crc32c(self._kvstore.read(name).result().value) == crc
+      for name, crc in record[0].crc32c.items()
+    )
 
   def _check(
-      self, index: int, rows: int, arrays: Mapping[str, np.ndarray]
+    self, index: int, rows: int, arrays: Mapping[str, np.ndarray]
   ) -> None:
     where = f'activation store {self._directory}: shard {index}'
     if set(arrays) != set(self._spec.arrays):
       raise errors.InputError(
-          f'{where} has arrays {", ".join(sorted(arrays))}, expected '
-          f'{", ".join(sorted(self._spec.arrays))}')
+        f'{where} has arrays {", ".join(sorted(arrays))}, expected '
+        f'{", ".join(sorted(self._spec.arrays))}'
+      )
     for name in self._spec.arrays:
       shape = (rows, *self._spec.item_shape(name))
       dtype = self._spec.item_dtype(name)
       value = arrays[name]
       if value.shape != shape or value.dtype != dtype:
         raise errors.InputError(
-            f'{where}: {name} is {value.dtype.name}{list(value.shape)}, '
-            f'expected {dtype.name}{list(shape)}')
+          f'{where}: {name} is {value.dtype.name}{list(value.shape)}, '
+          f'expected {dtype.name}{list(shape)}'
+        )
 
   def _moments(
-      self, index: int, site: str, values: np.ndarray
+    self, index: int, site: str, values: np.ndarray
   ) -> list[dict[str, float]]:
     """Returns, for each layer, what the site's mean and rms are made from."""
     if site not in self._spec.layered:
@@ -188,18 +204,21 @@ class StoreWriter:
       square_sum = float(np.square(values_RxD).sum())
       if not math.isfinite(square_sum):
         raise errors.InputError(
-            f'activation store {self._directory}: shard {index}: {site} has '
-            f'values that are not finite, expected none (layer axis {layer})')
-      moments.append({
+          f'activation store {self._directory}: shard {index}: {site} has '
+          f'values that are not finite, expected none (layer axis {layer})'
+        )
+      moments.append(
+        {
           'count': values_RxD.size,
           'sum': float(values_RxD.sum()),
           'square_sum': square_sum,
-      })
+        }
+      )
     return moments
 
   @staticmethod
   def _statistics(
-      moments_by_shard: list[list[dict[str, float]]]
+    moments_by_shard: list[list[dict[str, float]]],
   ) -> manifest_lib.Statistics:
     """Merges the moments of one site; exact sums, so in any order the same."""
     mean, rms = [], []

@@ -5,8 +5,8 @@ Which examples a row holds is a function of (seed, epoch), and row c of the job
 is the same whatever the batch, the host or the restart.
 """
 
-import zlib
 from collections.abc import Iterator
+import zlib
 
 import grain
 import numpy as np

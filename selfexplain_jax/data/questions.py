@@ -1,8 +1,10 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Questions and answers as token ids, tokenised apart and joined as ids."""
 
-import dataclasses
 from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
@@ -25,7 +27,7 @@ class Questions:
 
 def encode(
   explained: explanations.ExplanationSet,
-  indices: Sequence[int],
+  indices: Sequence[int] | np.ndarray,
   tokenizer: tokenizer_lib.Tokenizer,
   phrasings: Sequence[str],
 ) -> Questions:
@@ -46,10 +48,10 @@ def encode(
     start = n * len(phrasings)
     own = [[*bos, *ids] for ids in encoded[start : start + len(phrasings)]]
     for ids in own:
-      if ids.count(vector_id) != 1 or ids.count(tokenizer.bos_id) > 1:
+      if ids.count(vector_id) != 1 or any(ids[1:].count(b) for b in bos):
         raise errors.InputError(
           f'record {index}: its question has {ids.count(vector_id)} vector '
-          f'tokens and {ids.count(tokenizer.bos_id)} BOS: expected 1 of each'
+          'tokens: expected 1, and no BOS but the first token'
         )
     question_ids.append(own)
   answers = tokenizer.encode_batch([task.answer(row) for row in rows])

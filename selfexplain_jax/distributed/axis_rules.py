@@ -23,6 +23,7 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
   'kv_heads': 'tensor',
   'mlp': 'tensor',
   'norm': None,
+  'rank': None,
   # Activations.
   'batch': ('data', 'fsdp'),
   'sequence': None,

@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Asking an explainer: greedy answers to questions with vectors."""
 
-import functools
 from collections.abc import Sequence
+import functools
 from typing import NamedTuple
 
 import jax
@@ -74,9 +74,7 @@ def ask(
     chosen = order[start : start + batch]
     longest = len(question_ids[chosen[-1]])
     length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-    tokens, lengths = prompts_lib.pad(
-      [question_ids[i] for i in chosen], length
-    )
+    tokens, lengths = prompts_lib.pad([question_ids[i] for i in chosen], length)
     missing = batch - len(chosen)
     made = _generate(
       model,

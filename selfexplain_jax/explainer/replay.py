@@ -5,8 +5,9 @@ Explainers forget what they knew about people that no question names; replaying
 their own corpus keeps it.
 """
 
-import functools
 from collections.abc import Callable, Iterator
+import functools
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -15,7 +16,8 @@ from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.worlds.biographies import pretraining
 
-Batch = dict[str, np.ndarray]
+Row = dict[str, np.ndarray]
+Batch = dict[str, Any]
 
 
 def rows(

@@ -7,9 +7,9 @@ with their real vectors; of equals, the earliest.
 
 from typing import Any
 
+from absl import logging
 import ml_collections
 import numpy as np
-from absl import logging
 
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
@@ -19,6 +19,8 @@ from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import controls
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import lora
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.training import state as state_lib
 
@@ -34,8 +36,13 @@ class Validation:
     phrasings: tuple[str, ...],
     workdir: files.PathLike,
     config: ml_collections.ConfigDict,
+    base: decoder.Decoder | None = None,
   ):
-    """Encodes the questions of the first `config.validation_examples`."""
+    """Encodes the questions of the first `config.validation_examples`.
+
+    With `base`, the states that come are of its adapter.
+    """
+    self._base = base
     chosen = explained.split('validation')[: config.validation_examples]
     rows = [explained.rows[i] for i in chosen]
     self._questions = questions_lib.encode(
@@ -46,7 +53,7 @@ class Validation:
     kinds = [row['position_kind'] for row in rows]
     order = controls.permute_within(kinds, blocks, config.seed)
     self._shuffled = self._vectors[order]
-    self._answers = [claims.parse(row['answer']) for row in rows]
+    self._answers = [row['answer'] for row in rows]
     self._tokenizer, self._injection = tokenizer, injection
     self._phrasings = phrasings
     self._workdir = files.path(workdir)
@@ -62,22 +69,20 @@ class Validation:
       end_id=self._tokenizer.eos_id,
       new_tokens=self._new_tokens,
     )
-    said = [claims.parse(self._tokenizer.decode(ids)) for ids in answers.ids]
+    said = [self._tokenizer.decode(ids) for ids in answers.ids]
     return float(
-      np.mean(
-        [
-          s is not None and s.matches(a)
-          for s, a in zip(said, self._answers, strict=True)
-        ]
-      )
+      np.mean([_right(s, a) for s, a in zip(said, self._answers, strict=True)])
     )
 
   def __call__(
     self, step: int, state: state_lib.TrainState, notes: dict[str, Any]
   ) -> dict[str, Any]:
     """Evaluates after `step` steps; see `training.loop.Job.evaluate`."""
-    real = self._exact_match(state.model, self._vectors)
-    shuffled = self._exact_match(state.model, self._shuffled)
+    model = state.model
+    if self._base is not None:
+      model = lora.adapt(self._base, model)
+    real = self._exact_match(model, self._vectors)
+    shuffled = self._exact_match(model, self._shuffled)
     logging.info(
       'Validation at step %d: exact match %.3f, with shuffled vectors %.3f',
       step,
@@ -90,6 +95,12 @@ class Validation:
     if best is None or real > best['exact_match']:
       best = point
       explainer_lib.Explainer(
-        state.model, self._tokenizer, self._injection, self._phrasings
+        model, self._tokenizer, self._injection, self._phrasings
       ).save(self._workdir / 'model', {'step': step})
     return {'curve': curve, 'best': best}
+
+
+def _right(said: str, answer: str) -> bool:
+  """Whether two answers make the same claim."""
+  claim, expected = claims.parse(said), claims.parse(answer)
+  return claim is not None and expected is not None and claim.matches(expected)

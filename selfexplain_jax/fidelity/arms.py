@@ -6,13 +6,14 @@ greedily. What an arm said is kept in a file of its own, so that an evaluation
 that was interrupted goes on with the next arm.
 """
 
-import dataclasses
 from collections.abc import Callable
+import dataclasses
+import functools
 from typing import Any
 
+from absl import logging
 import jax
 import numpy as np
-from absl import logging
 
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
@@ -22,8 +23,6 @@ from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.fidelity import controls
 from selfexplain_jax.models import artefact
-from selfexplain_jax.tasks import table
-
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +90,7 @@ def say(
 
 
 def say_untrained(asked: Asked, explainer: explainer_lib.Explainer) -> Said:
-  """Lets an initial explainer answer, with format examples before each question.
+  """Lets an initial explainer answer, with examples of the two forms in front.
 
   The examples are an unchanged and a changed training record: answers alone,
   so that they show the form and nothing else (appendix H of the paper).
@@ -106,7 +105,9 @@ def say_untrained(asked: Asked, explainer: explainer_lib.Explainer) -> Said:
   ]
   shown = explainer.tokenizer.encode(' '.join(examples))
   # After BOS, which every question begins with.
-  prefixed = [[[ids[0], *shown, *ids[1:]] for ids in q] for q in encoded.question_ids]
+  prefixed = [
+    [[ids[0], *shown, *ids[1:]] for ids in q] for q in encoded.question_ids
+  ]
   return _answer(explainer, encoded, prefixed, asked.vectors)
 
 
@@ -152,15 +153,18 @@ def all_arms(
       loaded[name] = explainer_lib.load(explainers[name], mesh)
     return loaded[name]
 
+  def trained(name: str) -> Said:
+    return say(asked, explainer(name), asked.vectors)
+
   def untrained() -> Said:
     model, tokenizer = artefact.load(initial, mesh)
-    trained = explainer('self')
+    own = explainer('self')
     injection = injection_lib.make(
-      trained.injection.mode, model, tokenizer.vector_id
+      own.injection.mode, model, tokenizer.vector_id
     )
     return say_untrained(
       asked,
-      explainer_lib.Explainer(model, tokenizer, injection, trained.phrasings),
+      explainer_lib.Explainer(model, tokenizer, injection, own.phrasings),
     )
 
   train = columns(asked.explained, asked.train)
@@ -168,7 +172,7 @@ def all_arms(
   train_vectors = asked.explained.vectors[asked.train]
   arms: dict[str, Callable[[], Said]] = {}
   if explainers:
-    arms['self'] = lambda: say(asked, explainer('self'), asked.vectors)
+    arms['self'] = functools.partial(trained, 'self')
     arms['shuffled_vector'] = lambda: say(
       asked, explainer('self'), asked.shuffled()
     )
@@ -178,7 +182,7 @@ def all_arms(
     arms['untrained'] = untrained
   for name in explainers:
     if name != 'self':
-      arms[name] = lambda n=name: say(asked, explainer(n), asked.vectors)
+      arms[name] = functools.partial(trained, name)
   arms['nearest_neighbour'] = lambda: _fixed(
     controls.nearest_neighbour(train_vectors, asked.vectors, train, evaluated)
   )

@@ -40,6 +40,13 @@ class Tap(Protocol):
     """
 
 
+class Adapter(Protocol):
+  """What changes a block's parameters before it runs; a stacked pytree."""
+
+  def apply(self, layers: 'Layers') -> 'Layers':
+    """Returns the changed parameters of one block."""
+
+
 class Layers(nnx.Module):
   """The parameters of all blocks, stacked on a leading axis."""
 
@@ -272,6 +279,7 @@ def forward(
   segments_BxT: jax.Array | None = None,
   embeddings_BxTxD: jax.Array | None = None,
   tap: Tap | None = None,
+  adapter: Adapter | None = None,
 ) -> tuple[jax.Array, Any]:
   """Runs the decoder over whole sequences, padded on the right.
 
@@ -284,6 +292,7 @@ def forward(
     embeddings_BxTxD: taken in place of the token embeddings, such as those of
       an explainer with vectors injected.
     tap: reads and writes at every site.
+    adapter: changes the layers, one at a time; without it they are the model's.
 
   Returns:
     The hidden states after the final norm, [B, T, D], to be given to `unembed`
@@ -301,12 +310,16 @@ def forward(
   zero = jnp.zeros((), jnp.int32)
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
-  step = functools.partial(_scan_step, model.config, turn, seen, tap)
   # Recomputing a block in the backward pass costs less than the scan's stacking
   # of what it would otherwise keep, in time on CPU and in memory everywhere.
-  step = jax.checkpoint(step, prevent_cse=False)
+  step = jax.checkpoint(
+    functools.partial(_scan_step, model.config, turn, seen, tap),
+    prevent_cse=False,
+  )
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
-  (x, state), _ = jax.lax.scan(step, (x, state), (model.layers, indices))
+  (x, state), _ = jax.lax.scan(
+    step, (x, state), (model.layers, adapter, indices)
+  )
   x = rms_norm(x, model.final_norm[...], model.config.norm_epsilon)
   if tap is not None:
     state, x = tap.visit(state, 'final_norm', zero, x)
@@ -316,7 +329,9 @@ def forward(
 def _scan_step(config, turn, seen, tap, carry, layer_and_index):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
-  layer, index = layer_and_index
+  layer, adapter, index = layer_and_index
+  if adapter is not None:
+    layer = adapter.apply(layer)
 
   def visit(site: str, value: jax.Array) -> jax.Array:
     nonlocal state

@@ -1,9 +1,9 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Which cells are asked about: drawing them, and balancing what they showed."""
 
+from collections.abc import Sequence
 import dataclasses
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,7 +33,9 @@ class Drawn:
 
   def take(self, rows: np.ndarray) -> 'Drawn':
     """Returns the cells of some rows."""
-    return Drawn(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
+    return Drawn(
+      *(getattr(self, f.name)[rows] for f in dataclasses.fields(self))
+    )
 
 
 def nothing() -> Drawn:

@@ -7,8 +7,8 @@ explainer can read the patched text as the target did. Answers are one of the
 two sentences of `fidelity.claims` (method A.2).
 """
 
-import re
 from collections.abc import Mapping
+import re
 from typing import Any
 
 from selfexplain_jax.fidelity import claims

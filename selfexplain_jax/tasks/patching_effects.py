@@ -10,9 +10,9 @@ effect.
 import dataclasses
 from typing import Any
 
+from absl import logging
 import ml_collections
 import numpy as np
-from absl import logging
 
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
@@ -82,7 +82,7 @@ def make(
 
   Args:
     maker: what cells are made from.
-    config: `seed`; for each split `quota.SPLIT`, the most cells of either verdict
+    config: `seed`; `quota.SPLIT`, for each split the most cells of a verdict
       in each (position kind, block); `rounds`, how often cells are drawn for
       those whose quota is not reached; `floor`, a share of the quota, see
       `cells.balance`; `require_right`, whether prompts that the target answers
@@ -98,9 +98,7 @@ def make(
   usable = maker.prompts.known & (right | (not config.require_right))
   # Two prompts may be paired if the right answers differ; where none is right,
   # if the target's do.
-  value = np.where(
-    maker.prompts.answer < 0, clean.token, maker.prompts.answer
-  )
+  value = np.where(maker.prompts.answer < 0, clean.token, maker.prompts.answer)
   notes: dict[str, Any] = {
     'prompts': len(maker.prompts),
     'prompts_not_known': int(np.sum(~maker.prompts.known)),

@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Next-token training on whole rows, one document a row."""
 
-import functools
 from collections.abc import Callable, Iterator
+import functools
 
 import grain
 import jax
@@ -30,15 +30,18 @@ def cross_entropy(
   return jax.nn.logsumexp(logits, -1) - chosen
 
 
-def loss(model: decoder.Decoder, batch: Batch) -> jax.Array:
+def loss(
+  model: decoder.Decoder, batch: Batch, adapter: decoder.Adapter | None = None
+) -> jax.Array:
   """Weighted mean cross-entropy of all tokens but the first of each row, f32[].
 
   Args:
     model: the decoder.
     batch: `tokens` i32[B, T], and `weights` f32[B, T], one for each token.
+    adapter: of the decoder's layers.
   """
   tokens, weights = batch['tokens'], batch['weights'][:, 1:]
-  hidden, _ = decoder.forward(model, tokens)
+  hidden, _ = decoder.forward(model, tokens, adapter=adapter)
   losses = cross_entropy(model, hidden[:, :-1], tokens[:, 1:])
   return jnp.sum(losses * weights) / jnp.sum(weights)
 
@@ -49,7 +52,7 @@ def make_step(optimizer: optax.GradientTransformation) -> Callable:
   @functools.partial(jax.jit, donate_argnums=0)
   def step(state: state_lib.TrainState, batch: Batch):
     value, gradient = jax.value_and_grad(loss)(state.model, batch)
-    metrics = {'loss': value, 'gradient_norm': optax.global_norm(gradient)}
+    metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
     return state_lib.update(state, gradient, optimizer), metrics
 
   return step

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""The optimizer of every trained model: Muon for matrices, AdamW for the rest."""
+"""The optimizer of every trained model: Muon for matrices, AdamW else."""
 
 from typing import Any
 

@@ -1,31 +1,32 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""The state of a training run: a model and its optimizer's memory of it."""
+"""The state of a training run: what is trained, and the optimizer's memory."""
 
 from typing import Any, NamedTuple
 
 import jax
 import optax
 
-from selfexplain_jax.models import decoder
-
 
 class TrainState(NamedTuple):
-  """What a step maps to its successor."""
+  """What a step maps to its successor.
 
-  model: decoder.Decoder
+  Attributes:
+    model: what is trained: a decoder, or an adapter of one.
+    optimizer: the optimizer's memory.
+  """
+
+  model: Any
   optimizer: Any
 
 
-def start(
-  model: decoder.Decoder, optimizer: optax.GradientTransformation
-) -> TrainState:
+def start(model: Any, optimizer: optax.GradientTransformation) -> TrainState:
   """Returns the state before the first step."""
   return TrainState(model, jax.jit(optimizer.init)(model))
 
 
 def update(
   state: TrainState,
-  gradient: decoder.Decoder,
+  gradient: Any,
   optimizer: optax.GradientTransformation,
 ) -> TrainState:
   """Applies a gradient."""

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""What a model of the world knows: recall of facts, and hints followed."""
+"""What a model of the world knows: recall of known and unknown facts."""
 
 import jax
 import numpy as np

@@ -1,0 +1,97 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Low-rank adapters: a stacked tree beside the frozen layers, and its merging.
+
+With the adapter the model explains; without it, it is the target as it was. The
+base keeps what it knows, since nothing of it is trained.
+"""
+
+from flax import nnx
+import jax
+import jax.numpy as jnp
+
+from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.models import decoder
+
+# The matrices of a block that get an adapter, as in the paper.
+MATRICES = ('query', 'key', 'value', 'output', 'gate', 'up', 'down')
+
+
+class Factors(nnx.Module):
+  """The factors of every stacked matrix [L, in, out] of the blocks.
+
+  `NAME_down` is [L, in, r] and `NAME_up` is [L, r, out], both float32. The
+  second starts at zero, so that a new adapter changes nothing.
+  """
+
+  def __init__(self, layers: decoder.Layers, rank: int, key: jax.Array):
+    """Makes the factors of `layers`; only their shapes are read."""
+    for name, subkey in zip(
+      MATRICES, jax.random.split(key, len(MATRICES)), strict=True
+    ):
+      matrix = getattr(layers, name)
+      stack, rows, columns = matrix.get_value().shape
+      _, row_axis, column_axis = matrix.axes
+      down = jax.random.normal(subkey, (stack, rows, rank)) * rows**-0.5
+      down = nnx.Param(down, axes=('layers', row_axis, 'rank'))
+      up = jnp.zeros((stack, rank, columns))
+      up = nnx.Param(up, axes=('layers', 'rank', column_axis))
+      setattr(self, f'{name}_down', down)
+      setattr(self, f'{name}_up', up)
+
+  def apply(self, layers: decoder.Layers) -> decoder.Layers:
+    """Returns stacked layers, or one of them, with the factors merged."""
+    merged = jax.tree.map(lambda x: x, layers)
+    for name in MATRICES:
+      matrix = getattr(layers, name)
+      down, up = (getattr(self, f'{name}_{f}')[...] for f in ('down', 'up'))
+      weight = matrix.get_value()
+      changed = weight + (down @ up).astype(weight.dtype)
+      setattr(merged, name, matrix.replace(changed))
+    return merged
+
+
+class Lora(nnx.Module):
+  """An adapter of a decoder.
+
+  Attributes:
+    factors: of the layers' matrices.
+    embedding: [V, D], added to the embedding; it starts at zero. The words of
+      questions and answers may be new to the base, and a row of its own is the
+      cheapest thing to learn for each.
+  """
+
+  def __init__(self, model: decoder.Decoder, rank: int, key: jax.Array):
+    """Makes the adapter of `model`; only its shapes are read."""
+    table = model.embedding
+    shape = table.get_value().shape
+    self.factors = Factors(model.layers, rank, key)
+    self.embedding = nnx.Param(jnp.zeros(shape), axes=table.axes)
+
+
+def initialize(
+  model: decoder.Decoder, rank: int, key: jax.Array, mesh: jax.sharding.Mesh
+) -> Lora:
+  """Returns a new adapter of `model`, sharded from its birth."""
+
+  def make(model: decoder.Decoder, key: jax.Array) -> Lora:
+    return Lora(model, rank, key)
+
+  out = axis_rules.shardings(jax.eval_shape(make, model, key), mesh)
+  return jax.jit(make, out_shardings=out)(model, key)
+
+
+def with_embedding(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
+  """Returns the model with the adapter's embedding, its layers unchanged."""
+  adapted = jax.tree.map(lambda x: x, model)
+  weight = model.embedding.get_value()
+  changed = weight + adapter.embedding.get_value().astype(weight.dtype)
+  adapted.embedding = model.embedding.replace(changed)
+  return adapted
+
+
+@jax.jit
+def adapt(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
+  """Returns the model with its adapter merged; the model stays as it was."""
+  adapted = with_embedding(model, adapter)
+  adapted.layers = adapter.factors.apply(model.layers)
+  return adapted
