@@ -8,15 +8,14 @@ from selfexplain_jax.activations import checksum
 
 
 class ChecksumTest(parameterized.TestCase):
-
   @parameterized.parameters(
-      # The catalogue's check value, then RFC 3720, appendix B.4.
-      (b'', 0),
-      (b'123456789', 0xE3069283),
-      (bytes(32), 0x8A9136AA),
-      (b'\xff' * 32, 0x62A8AB43),
-      (bytes(range(32)), 0x46DD794E),
-      (bytes(reversed(range(32))), 0x113FDB5C),
+    # The catalogue's check value, then RFC 3720, appendix B.4.
+    (b'', 0),
+    (b'123456789', 0xE3069283),
+    (bytes(32), 0x8A9136AA),
+    (b'\xff' * 32, 0x62A8AB43),
+    (bytes(range(32)), 0x46DD794E),
+    (bytes(reversed(range(32))), 0x113FDB5C),
   )
   def test_published_values(self, content, expected):
     self.assertEqual(checksum.crc32c(content), expected)

@@ -15,19 +15,25 @@ from selfexplain_jax.activations import manifest
 from tests.activations import fixtures
 
 _SCHEMA = (
-    pathlib.Path(__file__).parents[2] / 'docs' / 'activation_store.schema.json')
+  pathlib.Path(__file__).parents[2] / 'docs' / 'activation_store.schema.json'
+)
 _TYPES: dict[str, Any] = {
-    'object': dict, 'array': list, 'string': str, 'integer': int,
-    'number': (int, float),
+  'object': dict,
+  'array': list,
+  'string': str,
+  'integer': int,
+  'number': (int, float),
 }
 
 
 def _problems(value: Any, schema: dict[str, Any], where: str) -> list[str]:
   """Checks `value` against the part of JSON Schema that the schema uses."""
   problems = []
+
   def expect(good, what):
     if not good:
       problems.append(f'{where}: {what}')
+
   for keyword, arg in schema.items():
     match keyword:
       case '$schema' | 'title' | 'description':
@@ -69,7 +75,6 @@ def _problems(value: Any, schema: dict[str, Any], where: str) -> list[str]:
 
 
 class ManifestTest(parameterized.TestCase):
-
   def setUp(self):
     super().setUp()
     self.directory = pathlib.Path(self.create_tempdir().full_path) / 'store'
@@ -89,7 +94,8 @@ class ManifestTest(parameterized.TestCase):
     self.assertEqual(found.rows, 11)
     self.assertEqual([s.rows for s in found.shards], [4, 4, 3])
     self.assertEqual(
-        json.loads(json.dumps(manifest.to_json(found))), self.content)
+      json.loads(json.dumps(manifest.to_json(found))), self.content
+    )
 
   @parameterized.parameters('float32', 'bfloat16')
   def test_written_manifests_follow_the_schema(self, dtype):
@@ -109,16 +115,16 @@ class ManifestTest(parameterized.TestCase):
       self.assert_refused(content, f'field {name} is missing')
 
   @parameterized.parameters(
-      (('format_version',), 2, 'format_version is 2, expected 1'),
-      (('rows',), 0, 'rows is 0, expected at least 1'),
-      (('rows',), 13, '3 shards, expected 4 for 13 rows'),
-      (('rows',), 12, 'shard 2: rows is 3, expected 4'),
-      (('dtype',), 'float64', "dtype is 'float64'"),
-      (('shards', 1, 'index'), 2, 'shard 1: index is 2'),
-      (('shards', 1, 'crc32c'), {}, 'shard 1: field token_id/c/1 is missing'),
-      (('shards', 0), 'x', 'shard 0: field index is missing'),
-      (('statistics', 'embed', 'mean'), [0.5, 0.5], 'embed: mean .* 1 number'),
-      (('statistics', 'resid_post', 'rms'), ['a', 'b'], 'expected 2 numbers'),
+    (('format_version',), 2, 'format_version is 2, expected 1'),
+    (('rows',), 0, 'rows is 0, expected at least 1'),
+    (('rows',), 13, '3 shards, expected 4 for 13 rows'),
+    (('rows',), 12, 'shard 2: rows is 3, expected 4'),
+    (('dtype',), 'float64', "dtype is 'float64'"),
+    (('shards', 1, 'index'), 2, 'shard 1: index is 2'),
+    (('shards', 1, 'crc32c'), {}, 'shard 1: field token_id/c/1 is missing'),
+    (('shards', 0), 'x', 'shard 0: field index is missing'),
+    (('statistics', 'embed', 'mean'), [0.5, 0.5], 'embed: mean .* 1 number'),
+    (('statistics', 'resid_post', 'rms'), ['a', 'b'], 'expected 2 numbers'),
   )
   def test_a_bad_field_is_refused_by_name(self, path, value, message):
     content = copy.deepcopy(self.content)

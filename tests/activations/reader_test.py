@@ -15,7 +15,6 @@ from tests.activations import fixtures
 
 
 class ReaderTest(parameterized.TestCase):
-
   def setUp(self):
     super().setUp()
     self.directory = pathlib.Path(self.create_tempdir().full_path) / 'store'
@@ -36,13 +35,14 @@ class ReaderTest(parameterized.TestCase):
 
   def test_zeros_are_stored_and_are_not_missing(self):
     arrays = {
-        name: np.zeros_like(values)
-        for name, values in fixtures.rows_of().items()}
+      name: np.zeros_like(values) for name, values in fixtures.rows_of().items()
+    }
     with mock.patch.object(fixtures, 'rows_of', return_value=arrays):
       fixtures.write(self.directory)
     store = reader.open_store(self.directory)
     np.testing.assert_array_equal(
-        store.read('resid_post', 0, 11), arrays['resid_post'])
+      store.read('resid_post', 0, 11), arrays['resid_post']
+    )
 
   def test_iter_shards_gives_every_row_once_in_order(self):
     arrays = fixtures.write(self.directory)
@@ -51,17 +51,20 @@ class ReaderTest(parameterized.TestCase):
     self.assertEqual([len(s['document']) for s in shards], [4, 4, 3])
     for name in ('resid_post', 'document'):
       np.testing.assert_array_equal(
-          np.concatenate([s[name] for s in shards]), arrays[name])
+        np.concatenate([s[name] for s in shards]), arrays[name]
+      )
 
   def test_gather_takes_rows_in_any_order_and_again(self):
     spec = dataclasses.replace(fixtures.SPEC, rows_per_shard=2)
     arrays = fixtures.write(
-        self.directory, spec, rows=40, order=tuple(range(20)))
+      self.directory, spec, rows=40, order=tuple(range(20))
+    )
     store = reader.open_store(self.directory)
     rows = np.random.default_rng(0).integers(0, 40, 100)
     for name in ('resid_post', 'embed', 'token_id'):
       np.testing.assert_array_equal(
-          store.gather(name, rows), arrays[name][rows])
+        store.gather(name, rows), arrays[name][rows]
+      )
     self.assertEqual(store.gather('resid_post', []).shape, (0, 2, 3))
 
   def test_gather_decodes_each_chunk_once(self):
@@ -98,7 +101,8 @@ class ReaderTest(parameterized.TestCase):
     for offset in range(file.stat().st_size):
       fixtures.flip(file, offset)
       with self.assertRaisesRegex(
-          errors.InputError, 'shard 1 fails its checksum: embed/c/1/0'):
+        errors.InputError, 'shard 1 fails its checksum: embed/c/1/0'
+      ):
         reader.open_store(self.directory)
       fixtures.flip(file, offset)
     reader.open_store(self.directory)
@@ -107,7 +111,8 @@ class ReaderTest(parameterized.TestCase):
     fixtures.write(self.directory)
     (self.directory / 'resid_post/c/2/0/0').unlink()
     with self.assertRaisesRegex(
-        errors.InputError, 'shard 2 is missing: .*resid_post/c/2/0/0'):
+      errors.InputError, 'shard 2 is missing: .*resid_post/c/2/0/0'
+    ):
       reader.open_store(self.directory)
 
   @parameterized.parameters('flipped', 'removed')

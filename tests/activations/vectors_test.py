@@ -19,7 +19,6 @@ def _vectors(rows, width=5):
 
 
 class VectorsTest(parameterized.TestCase):
-
   def setUp(self):
     super().setUp()
     root = pathlib.Path(self.create_tempdir().full_path)
@@ -39,13 +38,15 @@ class VectorsTest(parameterized.TestCase):
       vectors.write_vectors(self.directory, _vectors(600))
     self.assertLen(list((self.directory / 'c').iterdir()), 3)
     np.testing.assert_array_equal(
-        vectors.read_vectors(self.directory), _vectors(600))
+      vectors.read_vectors(self.directory), _vectors(600)
+    )
 
   def test_zeros_and_other_layouts_of_memory(self):
     for expected in (np.zeros((3, 4), np.float32), _vectors(4, 3).T):
       vectors.write_vectors(self.directory, expected)
       np.testing.assert_array_equal(
-          vectors.read_vectors(self.directory), expected)
+        vectors.read_vectors(self.directory), expected
+      )
 
   def test_writing_replaces_and_equal_vectors_give_equal_bytes(self):
     other = self.directory.with_name('other')
@@ -86,8 +87,10 @@ class VectorsTest(parameterized.TestCase):
       vectors.read_vectors(self.directory)
 
   @parameterized.parameters(
-      (np.zeros((2, 3)),), (np.zeros(3, np.float32),),
-      (np.zeros((2, 0), np.float32),))
+    (np.zeros((2, 3)),),
+    (np.zeros(3, np.float32),),
+    (np.zeros((2, 0), np.float32),),
+  )
   def test_another_type_or_shape_is_refused(self, values):
     with self.assertRaisesRegex(errors.InputError, r'expected float32 \[R, D'):
       vectors.write_vectors(self.directory, values)

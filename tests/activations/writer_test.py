@@ -18,7 +18,6 @@ from tests.activations import fixtures
 
 
 class WriterTest(parameterized.TestCase):
-
   def setUp(self):
     super().setUp()
     self.directory = pathlib.Path(self.create_tempdir().full_path) / 'store'
@@ -39,8 +38,7 @@ class WriterTest(parameterized.TestCase):
   def test_each_shard_is_one_object_an_array(self):
     fixtures.write(self.directory)
     found = {name for name in fixtures.tree(self.directory) if '/c/' in name}
-    expected = {
-        name for i in range(3) for name in fixtures.SPEC.shard_files(i)}
+    expected = {name for i in range(3) for name in fixtures.SPEC.shard_files(i)}
     self.assertEqual(found, expected)
 
   def test_a_shard_killed_before_its_record_is_written_again(self):
@@ -85,8 +83,13 @@ class WriterTest(parameterized.TestCase):
     self.assertEqual(reader.open_store(self.directory).rows, fixtures.ROWS)
 
   @parameterized.parameters(
-      ('weight_hash', 'cc'), ('tokenizer_hash', 'cc'), ('layers', (0, 1)),
-      ('dtype', 'bfloat16'), ('width', 4), ('rows_per_shard', 2))
+    ('weight_hash', 'cc'),
+    ('tokenizer_hash', 'cc'),
+    ('layers', (0, 1)),
+    ('dtype', 'bfloat16'),
+    ('width', 4),
+    ('rows_per_shard', 2),
+  )
   def test_going_on_with_another_spec_is_refused(self, field, value):
     self.open()
     spec = dataclasses.replace(fixtures.SPEC, **{field: value})
@@ -106,32 +109,48 @@ class WriterTest(parameterized.TestCase):
     second.finish()
     store = reader.open_store(self.directory)
     np.testing.assert_array_equal(
-        store.read('embed', 0, fixtures.ROWS), self.arrays['embed'])
+      store.read('embed', 0, fixtures.ROWS), self.arrays['embed']
+    )
 
   def test_statistics_are_those_of_all_rows(self):
     fixtures.write(self.directory)
-    found = json.loads(
-        (self.directory / 'manifest.json').read_text())['statistics']
+    found = json.loads((self.directory / 'manifest.json').read_text())[
+      'statistics'
+    ]
     resid_RxLxD = self.arrays['resid_post'].astype(np.float64)
     np.testing.assert_allclose(
-        found['resid_post']['mean'], resid_RxLxD.mean((0, 2)), rtol=1e-12)
+      found['resid_post']['mean'], resid_RxLxD.mean((0, 2)), rtol=1e-12
+    )
     np.testing.assert_allclose(
-        found['resid_post']['rms'],
-        np.sqrt((resid_RxLxD ** 2).mean((0, 2))), rtol=1e-12)
+      found['resid_post']['rms'],
+      np.sqrt((resid_RxLxD**2).mean((0, 2))),
+      rtol=1e-12,
+    )
     self.assertLen(found['embed']['mean'], 1)
     np.testing.assert_allclose(
-        found['embed']['mean'][0], self.arrays['embed'].mean(dtype=np.float64),
-        rtol=1e-12)
+      found['embed']['mean'][0],
+      self.arrays['embed'].mean(dtype=np.float64),
+      rtol=1e-12,
+    )
 
   @parameterized.named_parameters(
-      ('missing', lambda a: a.pop('embed'), 'expected.*embed'),
-      ('unknown', lambda a: a.update(logits=a['embed']), 'has arrays.*logits'),
-      ('type', lambda a: a.update(token_id=a['token_id'].astype(np.int64)),
-       r'token_id is int64\[4\], expected int32\[4\]'),
-      ('rows', lambda a: a.update(embed=a['embed'][:3]),
-       r'embed is float32\[3, 3\], expected float32\[4, 3\]'),
-      ('nan', lambda a: a.update(embed=a['embed'] * np.float32(np.nan)),
-       'embed has values that are not finite'),
+    ('missing', lambda a: a.pop('embed'), 'expected.*embed'),
+    ('unknown', lambda a: a.update(logits=a['embed']), 'has arrays.*logits'),
+    (
+      'type',
+      lambda a: a.update(token_id=a['token_id'].astype(np.int64)),
+      r'token_id is int64\[4\], expected int32\[4\]',
+    ),
+    (
+      'rows',
+      lambda a: a.update(embed=a['embed'][:3]),
+      r'embed is float32\[3, 3\], expected float32\[4, 3\]',
+    ),
+    (
+      'nan',
+      lambda a: a.update(embed=a['embed'] * np.float32(np.nan)),
+      'embed has values that are not finite',
+    ),
   )
   def test_bad_arrays_are_refused_and_named(self, change, message):
     arrays = self.shard(0)
