@@ -17,6 +17,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import table
 
 
 def run(
@@ -27,6 +28,7 @@ def run(
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
+  task = table.task(config.task)
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # The target, and the store of its own activations.
@@ -69,7 +71,7 @@ def run(
     )
     records, vectors, notes = patching_effects.make(maker, config)
   manifest = {
-    'task': config.task,
+    'task': task.NAME,
     'target': {
       'weight_hash': weight_hash,
       'tokenizer_hash': tokenizer.digest(),

@@ -23,8 +23,10 @@ from selfexplain_jax.explainer import replay
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import decoder
 from selfexplain_jax.models import lora
 from selfexplain_jax.tasks import table
+from selfexplain_jax.training import freezing
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
@@ -70,8 +72,11 @@ def run(
 
     # The step, and what is measured on validation people.
     injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
-    optimizer = optimizer_lib.make(config.optimizer, config.steps)
-    trained, base = model, None
+    frozen = tuple(config.frozen)
+    freezing.check(model, frozen)
+    optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
+    trained: decoder.Decoder | lora.Lora = model
+    base = None
     if config.lora_rank:
       key = jax.random.key(config.seed)
       trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
@@ -82,7 +87,7 @@ def run(
       name='explainer',
       steps=config.steps,
       step=train_step.make_step(
-        optimizer, injection, config.replay.weight, base
+        optimizer, injection, config.replay.weight, base, frozen
       ),
       batches=functools.partial(
         replay.mixed,

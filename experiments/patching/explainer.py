@@ -18,18 +18,21 @@ def get_config() -> ml_collections.ConfigDict:
   config.initial = ''
   config.seed = 0
   config.examples = 0  # All of them.
-  config.injection = 'replace_embedding_scaled'
-  config.lora_rank = 16  # 0 trains all weights.
+  config.injection = 'replace_embedding'
+  config.lora_rank = 0  # 0 trains all weights that are not frozen.
+  # The MLPs hold what the explainer knows; those who train them forget people
+  # that no question names.
+  config.frozen = ('gate', 'up', 'down')
   config.optimizer = dict(
-    peak_rate=0.003, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
+    peak_rate=0.005, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )
-  config.steps = 400
-  config.batch = 16
-  config.row_length = 160
+  config.steps = 600
+  config.batch = 12
+  config.row_length = 144
   config.examples_per_row = 4
-  config.replay = dict(batch=8, weight=0.5)
-  config.evaluate_every = 100
+  config.replay = dict(batch=4, weight=0.5)
+  config.evaluate_every = 150
   config.validation_examples = 256
-  config.checkpoint_every = 100
+  config.checkpoint_every = 150
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -32,11 +32,13 @@ class Factors(nnx.Module):
       stack, rows, columns = matrix.get_value().shape
       _, row_axis, column_axis = matrix.axes
       down = jax.random.normal(subkey, (stack, rows, rank)) * rows**-0.5
-      down = nnx.Param(down, axes=('layers', row_axis, 'rank'))
       up = jnp.zeros((stack, rank, columns))
-      up = nnx.Param(up, axes=('layers', 'rank', column_axis))
-      setattr(self, f'{name}_down', down)
-      setattr(self, f'{name}_up', up)
+      factors = (
+        nnx.Param(down, axes=('layers', row_axis, 'rank')),
+        nnx.Param(up, axes=('layers', 'rank', column_axis)),
+      )
+      setattr(self, f'{name}_down', factors[0])
+      setattr(self, f'{name}_up', factors[1])
 
   def apply(self, layers: decoder.Layers) -> decoder.Layers:
     """Returns stacked layers, or one of them, with the factors merged."""

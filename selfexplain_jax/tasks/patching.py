@@ -16,20 +16,25 @@ from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 NAME = 'patching'
 
-VECTOR = tokenizer_lib.SPECIAL_TOKENS['vector_token']
+# The vector between its two neighbours (method B.1), by which it is found: its
+# own embedding is never the same twice.
+VECTOR = ' '.join(
+  tokenizer_lib.SPECIAL_TOKENS[f'vector{part}_token']
+  for part in ('_begin', '', '_end')
+)
 
 # One is drawn for each visit of an example; evaluation always takes the first.
 PHRASINGS = (
-  'In <<<{text}>>> put a vector for <{token}> at layers {layers}: '
-  '<<<{patched}>>>. How does the output change?',
-  '<<<{text}>>> becomes <<<{patched}>>> when <{token}> is replaced at layers '
-  '{layers}. What is the most likely output?',
-  'At layers {layers} of <<<{text}>>> the activation of <{token}> is replaced: '
-  '<<<{patched}>>>. What happens to the output?',
-  'Text: <<<{text}>>>. Patched at <{token}>, layers {layers}: '
-  '<<<{patched}>>>. What comes next?',
-  'Suppose <{token}> in <<<{text}>>> is patched at layers {layers} to give '
+  '<<<{text}>>> <{token}> layers {layers} becomes <<<{patched}>>>. '
+  'What comes next?',
+  'Text: <<<{text}>>>. Patched <{token}> at {layers}: <<<{patched}>>>. '
+  'What happens?',
+  'In <<<{text}>>> put <{token}> layers {layers} to give <<<{patched}>>>. '
+  'What output?',
+  'Suppose <<<{text}>>> is replaced at layers {layers}, <{token}>: '
   '<<<{patched}>>>. Does the output change?',
+  '<<<{text}>>> when <{token}> is patched at {layers}: <<<{patched}>>>. '
+  'How does the output change?',
 )
 
 

@@ -8,6 +8,8 @@ import ml_collections
 import optax
 from optax import contrib
 
+from selfexplain_jax.training import freezing
+
 
 def schedule(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
   """Linear warm-up over `config.warmup` steps, then linear decay to 0."""
@@ -19,7 +21,7 @@ def schedule(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
 
 
 def make(
-  config: ml_collections.ConfigDict, steps: int
+  config: ml_collections.ConfigDict, steps: int, frozen: tuple[str, ...] = ()
 ) -> optax.GradientTransformation:
   """Makes the optimizer.
 
@@ -27,9 +29,11 @@ def make(
     config: `peak_rate` of Muon's matrices, `adam_rate` as a multiple of it,
       `warmup` in steps, `weight_decay` of the matrices, and `clip_norm`.
     steps: length of the schedule.
+    frozen: ends of the names of parameters that are never updated, and for
+      which nothing is remembered.
   """
   rate = schedule(config, steps)
-  return optax.chain(
+  trained = optax.chain(
     optax.clip_by_global_norm(config.clip_norm),
     contrib.muon(
       rate,
@@ -37,6 +41,10 @@ def make(
       adam_learning_rate=lambda step: config.adam_rate * rate(step),
       muon_weight_dimension_numbers=_matrices,
     ),
+  )
+  return optax.transforms.partition(
+    {'trained': trained, 'frozen': optax.transforms.set_to_zero()},
+    lambda params: freezing.labels(params, frozen),
   )
 
 
