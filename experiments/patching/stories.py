@@ -23,7 +23,7 @@ from experiments.patching import evaluation
 from experiments.patching import explanations
 from experiments.world import dump
 
-_BLOCKS = tuple((i, i) for i in range(5)) + ((0, 1), (2, 3), (0, 2), (2, 4))
+BLOCKS = tuple((i, i) for i in range(5)) + ((0, 1), (2, 3), (0, 2), (2, 4))
 
 
 def get_config(stage: str) -> ml_collections.ConfigDict:
@@ -35,7 +35,7 @@ def get_config(stage: str) -> ml_collections.ConfigDict:
       config.prompts.samples = dict(count=1500, length=24)
     case 'explanations':
       config = explanations.get_config()
-      config.blocks = _BLOCKS
+      config.blocks = BLOCKS
       config.quota = dict(train=60, validation=10, test=20)
     case 'evaluation':
       config = evaluation.get_config()

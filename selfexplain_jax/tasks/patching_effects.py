@@ -14,6 +14,7 @@ from absl import logging
 import ml_collections
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.interventions import effects as effects_lib
@@ -84,13 +85,16 @@ def make(
     maker: what cells are made from.
     config: `seed`; `quota.SPLIT`, for each split the most cells of a verdict
       in each (position kind, block); `rounds`, how often cells are drawn for
-      those whose quota is not reached; `floor`, a share of the quota, see
+      those whose quota is not reached; `floor`, shares of the quota, see
       `cells.balance`; `require_right`, whether prompts that the target answers
       wrong are left out.
 
   Returns:
     Records with the columns of `explanations.SCHEMA`, f32[R, D] vectors, and
     counts of all that was left out.
+
+  Raises:
+    errors.InputError: if a split has no cells.
   """
   tokens, lengths = maker.prompts.padded()
   clean = effects_lib.run_clean(maker.model, tokens, lengths)
@@ -132,20 +136,27 @@ def _canary(maker, usable, value, seed) -> None:
   """Runs the canaries on some cells of this very target and store."""
   shape = (len(maker.prompts.positions), len(maker.blocks))
   wanted = np.ones(shape, np.int64) * 2
+  if not len(usable):
+    return
   drawn = cells_lib.draw(maker.prompts, usable, value, wanted, seed, 'canary')
   drawn = drawn.take(np.arange(min(_CANARY_CELLS, len(drawn))))
-  own = maker.activations[drawn.base, drawn.kind]
-  effects_lib.self_patch_canary(maker.model, maker.cells(drawn), own)
+  if len(drawn):
+    own = maker.activations[drawn.base, drawn.kind]
+    effects_lib.self_patch_canary(maker.model, maker.cells(drawn), own)
 
 
 def _make_split(maker, usable, clean, value, config, split):
-  """Draws, runs, checks and balances the cells of one split."""
+  """Draws, runs, checks and balances the cells of one split.
+
+  Raises:
+    errors.InputError: if there are none.
+  """
   shape = (len(maker.prompts.positions), len(maker.blocks))
   quota = config.quota[split]
   wanted = np.full(shape, 2 * quota, np.int64)
   drawn = cells_lib.nothing()
   token, margin = np.empty(0, np.int32), np.empty(0, np.float32)
-  for round_ in range(config.rounds):
+  for round_ in range(config.rounds if len(usable) else 0):
     # Cells of earlier rounds come first in the join, and are not run again.
     more = cells_lib.draw(
       maker.prompts,
@@ -156,6 +167,8 @@ def _make_split(maker, usable, clean, value, config, split):
       f'{split}/{round_}',
     )
     joined = cells_lib.join([drawn, more])
+    if len(joined) == len(drawn):
+      break
     new = maker.cells(joined.take(np.arange(len(drawn), len(joined))))
     shown = effects_lib.run_patched(maker.model, new)
     drawn = joined
@@ -167,6 +180,11 @@ def _make_split(maker, usable, clean, value, config, split):
     lacking = verdicts.min(-1) < quota
     hopeful = verdicts.min(-1) > 0
     wanted = np.where(lacking & hopeful, 8 * quota, 0)
+  if not len(drawn):
+    raise errors.InputError(
+      f'no cells of split {split}: expected prompts of different answers, and '
+      f'of {len(maker.prompts)} there are {len(usable)} that may be used'
+    )
 
   cells = maker.cells(drawn)
   narrow = (margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
@@ -177,7 +195,10 @@ def _make_split(maker, usable, clean, value, config, split):
     changed[steady],
     shape,
     quota,
-    max(1, round(config.floor * quota)),
+    (
+      round(config.floor.unchanged * quota),
+      round(config.floor.changed * quota),
+    ),
   )
   rows = steady[kept.rows]
   order = np.random.default_rng([config.seed, len(rows)]).permutation(len(rows))

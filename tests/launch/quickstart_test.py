@@ -1,0 +1,309 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of all stages together, on the smallest world and models."""
+
+from collections.abc import Callable
+import contextlib
+import io
+import pathlib
+import shutil
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import ml_collections
+from pyarrow import parquet
+
+from experiments import quickstart as quickstart_config
+from launch import dump_activations
+from launch import evaluate_fidelity
+from launch import make_explanations
+from launch import quickstart
+from launch import train_explainer
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.data import explanations
+
+_STAGES = {
+  'store': dump_activations,
+  'explanations': make_explanations,
+  'self_explainer': train_explainer,
+  'evaluation': evaluate_fidelity,
+}
+_CONTROLS = ('nearest_neighbour', 'metadata', 'majority')
+_ARMS = (
+  *('self', 'stranger', 'shuffled_vector', 'zero_vector', 'untrained'),
+  *_CONTROLS,
+)
+
+Damage = Callable[[pathlib.Path], None]
+
+
+def _without(name: str) -> Damage:
+  return lambda folder: (folder / name).unlink()
+
+
+def _cut(name: str) -> Damage:
+  """Cuts a file in the middle."""
+
+  def damage(folder: pathlib.Path) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+
+  return damage
+
+
+def _flipped(name: str) -> Damage:
+  """Flips a bit in the middle of the largest file below a folder or file."""
+
+  def damage(folder: pathlib.Path) -> None:
+    below = (folder / name, *(folder / name).rglob('*'))
+    largest = max(
+      (f for f in below if f.is_file()), key=lambda f: f.stat().st_size
+    )
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
+  return damage
+
+
+# Stage, field, the folder of the run that a damaged copy is made of, the
+# damage, and what the error names besides the copy.
+_DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
+  ('store', 'target', 'target/model', _without('config.json'), 'config.json'),
+  ('store', 'target', 'target/model', _cut('config.json'), 'config.json'),
+  ('store', 'target', 'target/model', _cut('model.safetensors'), 'safetensors'),
+  (
+    'store',
+    'target',
+    'target/model',
+    _without('model.safetensors'),
+    'safetensors',
+  ),
+  ('store', 'target', 'target/model', _cut('tokenizer.json'), 'tokenizer.json'),
+  (
+    'store',
+    'target',
+    'target/model',
+    _without('pretraining.json'),
+    'pretraining.json',
+  ),
+  ('explanations', 'store', 'store', _without('manifest.json'), 'manifest'),
+  ('explanations', 'store', 'store', _cut('manifest.json'), 'manifest.json'),
+  ('explanations', 'store', 'store', _without('prompts.parquet'), 'prompts'),
+  ('explanations', 'store', 'store', _cut('prompts.parquet'), 'prompts'),
+  ('explanations', 'store', 'store', _flipped('resid_post'), 'resid_post'),
+  (
+    'self_explainer',
+    'explanations',
+    'explanations',
+    _without('manifest.json'),
+    'manifest.json',
+  ),
+  (
+    'self_explainer',
+    'explanations',
+    'explanations',
+    _flipped('records.parquet'),
+    'records.parquet',
+  ),
+  (
+    'self_explainer',
+    'explanations',
+    'explanations',
+    _flipped('vectors'),
+    'vectors',
+  ),
+  (
+    'self_explainer',
+    'initial',
+    'target/model',
+    _without('config.json'),
+    'config.json',
+  ),
+  (
+    'evaluation',
+    'explanations',
+    'explanations',
+    _without('manifest.json'),
+    'manifest.json',
+  ),
+  (
+    'evaluation',
+    'explainers.self',
+    'self_explainer/model',
+    _without('explainer.json'),
+    'explainer.json',
+  ),
+  (
+    'evaluation',
+    'explainers.self',
+    'self_explainer/model',
+    _cut('model.safetensors'),
+    'safetensors',
+  ),
+)
+
+# Stage, fields, where {run} is the workdir of the run, and what the error says.
+_WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
+  ('store', {'sites': ('resid',)}, 'resid'),
+  ('store', {'layers': (0, 2)}, 'layer 2'),
+  ('store', {'dtype': 'float'}, "dtype is 'float'"),
+  ('explanations', {'target': '{run}/stranger/model'}, 'of another model'),
+  ('explanations', {'blocks': ((0, 2),)}, 'config.blocks has'),
+  ('explanations', {'site': 'mlp_out'}, 'mlp_out'),
+  ('explanations', {'task': 'ablation'}, "unknown task 'ablation'"),
+  ('self_explainer', {'injection': 'add'}, "'add'"),
+  ('self_explainer', {'row_length': 8}, 'at most 8'),
+  ('evaluation', {'target': '{run}/stranger/model'}, 'explains another model'),
+  ('evaluation', {'split': 'exam'}, "no records of split 'exam'"),
+  ('evaluation', {'explainers.self': '{run}/nobody'}, 'explainer.json'),
+)
+
+
+class QuickstartTest(parameterized.TestCase):
+  run_: pathlib.Path
+  printed: str
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.run_ = pathlib.Path(absltest.get_default_test_tmpdir()) / 'quickstart'
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      quickstart.run(quickstart_config.get_config('test'), str(cls.run_))
+    cls.printed = printed.getvalue()
+
+  def figures(self) -> dict:
+    return files.read_json(self.run_ / 'evaluation/metrics.json', 'figures')
+
+  def stage_config(self, name: str) -> ml_collections.ConfigDict:
+    """The config that a stage of the run had."""
+    noted = files.read_json(self.run_ / name / 'config.json', 'config')
+    config = quickstart_config.get_config('test')[name]
+    config.update(noted)
+    return config
+
+  def assert_refused(
+    self, stage: str, config: ml_collections.ConfigDict, *said: str
+  ) -> None:
+    with self.assertRaises(errors.InputError) as caught:
+      _STAGES[stage].run(config, self.create_tempdir().full_path)
+    message = str(caught.exception)
+    self.assertLen(message.splitlines(), 1)
+    for text in said:
+      self.assertIn(text, message)
+
+  def test_files_of_the_contract(self):
+    for name in (
+      'target/model/model.safetensors',
+      'target/metrics.jsonl',
+      'target/checkpoints',
+      'stranger/model/pretraining.json',
+      'store/manifest.json',
+      'explanations/manifest.json',
+      'explanations/records.parquet',
+      'explanations/vectors',
+      'self_explainer/model/explainer.json',
+      'self_explainer/checkpoints',
+      'self_explainer/events',
+      'stranger_explainer/metrics.json',
+      'evaluation/config.json',
+      'evaluation/metrics.json',
+      'evaluation/predictions.parquet',
+      'evaluation/report.html',
+    ):
+      self.assertTrue((self.run_ / name).exists(), name)
+    self.assertIn(str(self.run_ / 'evaluation/report.html'), self.printed)
+    for arm in _ARMS:
+      self.assertIn(f'\n{arm} ', self.printed)
+
+  def test_metrics_have_the_fields_of_the_contract(self):
+    figures = self.figures()
+    self.assertContainsSubset(
+      ('n', 'rows', 'seed', 'target', 'task', 'tests', 'versions'), figures
+    )
+    self.assertEqual(figures['task'], 'patching')
+    self.assertEqual(figures['disagreements_with_store'], 0)
+    self.assertSameElements(figures['rows'], _ARMS)
+    for arm in _ARMS:
+      low, high = figures['rows'][arm]['exact_match']['ci95']
+      self.assertBetween(
+        figures['rows'][arm]['exact_match']['value'], low, high
+      )
+    for arm in _ARMS[1:]:
+      test = figures['tests'][f'self_minus_{arm}']['exact_match']
+      self.assertBetween(test['p'], 0, 1)
+
+  def test_predictions_have_a_row_for_each_arm_and_record(self):
+    table = parquet.read_table(self.run_ / 'evaluation/predictions.parquet')
+    count = table.group_by('arm').aggregate([('record', 'count_distinct')])
+    self.assertSameElements(count['arm'].to_pylist(), _ARMS)
+    self.assertEqual(set(count[1].to_pylist()), {self.figures()['n']})
+
+  def test_second_run_does_nothing(self):
+    def state():
+      every = [f for f in self.run_.rglob('*') if f.is_file()]
+      return {f: (f.stat().st_mtime_ns, f.stat().st_size) for f in every}
+
+    before = state()
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      quickstart.run(quickstart_config.get_config('test'), str(self.run_))
+    self.assertEqual(state(), before)
+    self.assertEqual(printed.getvalue(), self.printed)
+
+  def test_another_config_is_refused(self):
+    config = quickstart_config.get_config('test')
+    config.self_explainer.steps = 5
+    with self.assertRaisesRegex(
+      errors.InputError, 'self_explainer/config.json was begun with steps=4'
+    ):
+      quickstart.run(config, str(self.run_))
+
+  def test_set_whose_effects_are_lies(self):
+    honest = explanations.read(self.run_ / 'explanations')
+    rows = [dict(row) for row in honest.rows]
+    lies = honest.split('test')[:5].tolist()
+    for i in lies:
+      rows[i]['changed'] = not rows[i]['changed']
+      rows[i]['patched_id'] = rows[i]['clean_id'] + rows[i]['changed']
+    lying = self.create_tempdir().full_path
+    explanations.write(lying, rows, honest.vectors, honest.manifest)
+
+    config = self.stage_config('evaluation')
+    config.explanations = lying
+    config.explainers = dict(self='', stranger='', twin='')
+    workdir = self.create_tempdir().full_path
+    evaluate_fidelity.run(config, workdir)
+    found = files.read_json(f'{workdir}/metrics.json', 'figures')
+    expected = self.figures()
+    self.assertEqual(found['disagreements_with_store'], len(lies))
+    self.assertSameElements(found['rows'], _CONTROLS)
+    for arm in _CONTROLS:
+      self.assertEqual(found['rows'][arm], expected['rows'][arm])
+      self.assertEqual(found['confusion'][arm], expected['confusion'][arm])
+    # The lies are about enough records to be seen in any score they enter.
+    verdicts = [honest.rows[i]['changed'] for i in lies]
+    self.assertNotIn(sum(verdicts), (0, len(verdicts) / 2, len(verdicts)))
+
+  @parameterized.parameters(*_DAMAGED)
+  def test_damaged_input(self, stage, field, source, damage, named):
+    copy = pathlib.Path(self.create_tempdir().full_path) / 'copy'
+    shutil.copytree(self.run_ / source, copy)
+    damage(copy)
+    config = self.stage_config(stage)
+    config.update_from_flattened_dict({field: str(copy)})
+    self.assert_refused(stage, config, str(copy), named)
+
+  @parameterized.parameters(*_WRONG)
+  def test_wrong_field(self, stage, fields, said):
+    config = self.stage_config(stage)
+    config.update_from_flattened_dict(
+      {
+        name: value.format(run=self.run_) if isinstance(value, str) else value
+        for name, value in fields.items()
+      }
+    )
+    self.assert_refused(stage, config, said)
+
+
+if __name__ == '__main__':
+  absltest.main()
