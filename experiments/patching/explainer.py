@@ -24,13 +24,13 @@ def get_config() -> ml_collections.ConfigDict:
   # that no question names.
   config.frozen = ('gate', 'up', 'down')
   config.optimizer = dict(
-    peak_rate=0.005, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
+    peak_rate=0.007, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )
   config.steps = 600
   config.batch = 12
   config.row_length = 144
   config.examples_per_row = 4
-  config.replay = dict(batch=4, weight=0.5)
+  config.replay = dict(batch=4, weight=0.1)
   config.evaluate_every = 150
   config.validation_examples = 256
   config.checkpoint_every = 150

@@ -119,20 +119,20 @@ def balance(
   changed: np.ndarray,
   shape: tuple[int, int],
   quota: int,
-  floor: int,
+  floor: tuple[int, int],
 ) -> Balance:
   """Keeps as many changed as unchanged cells in each (kind, block).
 
   Where one verdict is too rare, all of it is kept and as many of the other, but
-  never less than `floor` of the other: there the cells stay unbalanced, so that
-  an explainer also learns where nothing ever happens.
+  never less than its `floor`: there the cells stay unbalanced, so that an
+  explainer also learns where nothing ever happens, and where always something.
 
   Args:
     drawn: the cells, in the order in which they are preferred.
     changed: bool[N], what patching showed.
     shape: numbers of position kinds and of blocks.
     quota: most cells of either verdict in each (kind, block).
-    floor: see above.
+    floor: see above; of unchanged and of changed cells.
   """
   kept: list[np.ndarray] = []
   counts = np.zeros((*shape, 2), np.int64)
@@ -144,7 +144,7 @@ def balance(
     ]
     even = min(quota, *(len(rows) for rows in both))
     for verdict, rows in enumerate(both):
-      rows = rows[: max(even, min(floor, len(rows)))]
+      rows = rows[: max(even, min(floor[verdict], len(rows)))]
       kept.append(rows)
       counts[index // shape[1], index % shape[1], verdict] = len(rows)
   balanced = (counts[..., 0] == counts[..., 1]) & (counts[..., 0] > 0)

@@ -43,7 +43,7 @@ def make(
     ),
   )
   return optax.transforms.partition(
-    {'trained': trained, 'frozen': optax.transforms.set_to_zero()},
+    {'trained': trained, 'frozen': optax.set_to_zero()},
     lambda params: freezing.labels(params, frozen),
   )
 
