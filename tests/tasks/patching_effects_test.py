@@ -1,0 +1,190 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of patching explanations against the slow decoder, one by one."""
+
+import dataclasses
+
+from absl.testing import absltest
+import jax
+import ml_collections
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax.data import explanations
+from selfexplain_jax.interventions import capture
+from selfexplain_jax.interventions import run
+from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.worlds.biographies import facts
+from selfexplain_jax.worlds.biographies import prompts
+from tests.data import fixtures
+from tests.models import oracle
+from tests.models import tiny
+
+SITE = 'resid_post'
+TOKENIZER = fixtures.TOKENIZER
+MODEL = tiny.model(
+  layers=fixtures.LAYERS,
+  width=fixtures.WIDTH,
+  vocabulary=TOKENIZER.vocab_size,
+)
+
+
+def _maker():
+  known = facts.known_facts(fixtures.WORLD, 0)
+  asked = prompts.all_prompts(fixtures.WORLD, known, TOKENIZER)
+  tokens, lengths = asked.padded()
+  positions = np.stack(list(asked.positions.values()), 1)
+  wanted = capture.build(MODEL.config, (SITE,), (0, 1), positions)
+  kept = run.run(MODEL, tokens, lengths, None, wanted).captured[SITE]
+  return patching_effects.Maker(
+    model=MODEL,
+    tokenizer=TOKENIZER,
+    prompts=asked,
+    activations=np.moveaxis(jax.device_get(kept), 0, 2),
+    site=SITE,
+    blocks=fixtures.BLOCKS,
+  )
+
+
+def _config(**changes):
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.quota = dict(train=3, validation=2, test=2)
+  config.rounds = 2
+  config.floor = dict(unchanged=0.5, changed=1.0)
+  # A random model answers nothing right.
+  config.require_right = False
+  config.update(changes)
+  return config
+
+
+class MakeTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.maker = _maker()
+    cls.records, cls.vectors, cls.notes = patching_effects.make(
+      cls.maker, _config()
+    )
+
+  def test_effects_are_those_of_single_slow_runs(self):
+    changed = 0
+    for record, vector in zip(self.records, self.vectors, strict=True):
+      block = range(record['first_layer'], record['last_layer'] + 1)
+      at = record['position']
+      other = TOKENIZER.encode_prompt(record['counterfactual_text'])
+      _, sites = oracle.forward(MODEL, np.array(other))
+      expected = np.mean([sites[SITE, layer][at] for layer in block], 0)
+      np.testing.assert_allclose(vector, expected, 0, 1e-4)
+
+      def edit(site, layer, x, block=block, at=at, vector=vector):
+        if site == SITE and layer in block:
+          x[at] = vector
+        return x
+
+      ids = np.array(record['prompt_ids'])
+      for name, editing in (('clean', None), ('patched', edit)):
+        logits = oracle.forward(MODEL, ids, editing)[0][-1]
+        second, first = np.argsort(logits)[-2:]
+        margin = logits[first] - logits[second]
+        self.assertAlmostEqual(record[f'{name}_margin'], margin, delta=1e-3)
+        if margin > 1e-3:
+          self.assertEqual(record[f'{name}_id'], first)
+      self.assertEqual(
+        record['changed'], record['clean_id'] != record['patched_id']
+      )
+      changed += record['changed']
+    self.assertBetween(changed / len(self.records), 0.25, 0.75)
+
+  def test_fields_tell_of_the_cell(self):
+    by_text = {text: i for i, text in enumerate(self.maker.prompts.text)}
+    for record in self.records:
+      self.assertEqual(sorted(record), sorted(explanations.SCHEMA.names))
+      base = by_text[record['text']]
+      other = by_text[record['counterfactual_text']]
+      asked = self.maker.prompts
+      self.assertEqual(record['prompt_ids'], asked.ids[base])
+      self.assertEqual(record['group'], asked.group[base])
+      self.assertEqual(record['counterfactual_group'], asked.group[other])
+      self.assertEqual(asked.kind[base], asked.kind[other])
+      self.assertEqual(record['prompt_kind'], asked.kind[base])
+      self.assertNotEqual(asked.answer[base], asked.answer[other])
+      self.assertTrue(asked.known[base] and asked.known[other])
+      position = asked.positions[record['position_kind']][base]
+      self.assertEqual(record['position'], position)
+      pieces = (record['before'], record['token_text'], record['after'])
+      self.assertEqual(' '.join(p for p in pieces if p), record['text'])
+      self.assertLen(record['before'].split(), position - 1)
+      for name in ('clean', 'patched'):
+        self.assertEqual(
+          record[f'{name}_token'], TOKENIZER.token(record[f'{name}_id'])
+        )
+      said = record['patched_token']
+      self.assertIn(f'<<<{said}>>>', record['answer'])
+      self.assertEqual('change to' in record['answer'], record['changed'])
+
+  def test_no_group_of_one_split_occurs_in_another(self):
+    groups = {split: set() for split in patching_effects.SPLITS}
+    for record in self.records:
+      groups[record['split']] |= {
+        record['group'],
+        record['counterfactual_group'],
+      }
+    self.assertNotEmpty(groups['test'])
+    self.assertEqual(
+      sum(map(len, groups.values())), len(set().union(*groups.values()))
+    )
+
+  def test_quotas_and_notes(self):
+    for split, quota in _config().quota.items():
+      rows = [r for r in self.records if r['split'] == split]
+      notes = self.notes['splits'][split]
+      self.assertEqual(notes['kept'], len(rows))
+      self.assertEqual(notes['kept_changed'], sum(r['changed'] for r in rows))
+      counts = {}
+      for r in rows:
+        cell = (r['position_kind'], r['first_layer'], r['last_layer'])
+        counts.setdefault(cell, [0, 0])[r['changed']] += 1
+      for cell, (unchanged, changed) in counts.items():
+        self.assertLessEqual(max(unchanged, changed), quota)
+        balanced = {
+          r['balanced']
+          for r in rows
+          if (r['position_kind'], r['first_layer'], r['last_layer']) == cell
+        }
+        self.assertEqual(balanced, {unchanged == changed})
+      # Nothing is asked twice.
+      keys = [
+        (r['text'], r['counterfactual_text'], r['position'], r['first_layer'])
+        + (r['last_layer'],)
+        for r in rows
+      ]
+      self.assertLen(set(keys), len(keys))
+
+  def test_equal_inputs_give_equal_records_and_another_seed_others(self):
+    again, vectors, notes = patching_effects.make(self.maker, _config())
+    self.assertEqual(again, self.records)
+    self.assertEqual(notes, self.notes)
+    np.testing.assert_array_equal(vectors, self.vectors)
+    other, _, _ = patching_effects.make(self.maker, _config(seed=1))
+    self.assertNotEqual(other, self.records)
+
+  def test_records_can_be_written(self):
+    folder = self.create_tempdir().full_path
+    explanations.write(folder, self.records, self.vectors, fixtures.MANIFEST)
+    self.assertEqual(
+      explanations.read(folder).rows[0]['text'], self.records[0]['text']
+    )
+
+  def test_prompts_that_are_answered_wrong_can_be_left_out(self):
+    # No prompt is right, so none may be used.
+    asked = self.maker.prompts
+    wrong = dataclasses.replace(asked, answer=np.full_like(asked.answer, 3))
+    with self.assertRaisesRegex(errors.InputError, 'no cells'):
+      patching_effects.make(
+        dataclasses.replace(self.maker, prompts=wrong),
+        _config(require_right=True),
+      )
+
+
+if __name__ == '__main__':
+  absltest.main()
