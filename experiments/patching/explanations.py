@@ -30,8 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
   # Most cells of either verdict in each (position kind, layer block).
   config.quota = dict(train=400, validation=20, test=40)
   config.rounds = 2
-  # Where one verdict is too rare to balance, so much of the quota is kept of the
-  # other. That nothing happens is soon said; to what an output changes is not.
+  # Where one verdict is too rare to balance, this share of the quota is kept of
+  # the other. That nothing happens is soon said; what comes instead is not.
   config.floor = dict(unchanged=0.1, changed=1.0)
   config.require_right = True
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
