@@ -31,7 +31,8 @@ def _random(seed=1):
   """Returns an adapter in which every factor matters."""
   rng = np.random.default_rng(seed)
   return jax.tree.map(
-    lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.2, jnp.float32), _new()
+    lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.2, jnp.float32),
+    jax.eval_shape(_new),
   )
 
 
