@@ -11,6 +11,7 @@ from selfexplain_jax import progress
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import writer
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import run
 from selfexplain_jax.models import decoder
@@ -83,4 +84,5 @@ def dump(
       )
       arrays[site] = values.astype(plan.spec.item_dtype(site))
     store.write_shard(shard, arrays)
+    preemption.check()
   store.finish()

@@ -18,6 +18,7 @@ import numpy as np
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import questions as questions_lib
+from selfexplain_jax.distributed import preemption
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
@@ -208,6 +209,7 @@ def run(
           'log_probability': [float(p) for p in said.log_probability],
         },
       )
+      preemption.check()
     content = files.read_json(kept, f'answers of arm {name}')
     results[name] = Said(
       content['output'], np.array(content['log_probability'], np.float32)

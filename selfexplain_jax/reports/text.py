@@ -24,11 +24,12 @@ def table(figures: dict[str, Any]) -> str:
     lines.append(f'{arm:<20}' + ''.join(f'{cell:>24}' for cell in cells))
   lines.append('')
   for name, tested in figures['tests'].items():
-    gap = tested['exact_match']
-    lines.append(
-      f'{name.replace("_minus_", " minus "):<32} exact match '
-      f'{_estimate(gap, sign="+")}, p = {_p(gap["p"])}'
+    gaps = ', '.join(
+      f'{_COLUMNS[metric]} {_estimate(tested[metric], sign="+")} '
+      f'p = {_p(tested[metric]["p"])}'
+      for metric in ('exact_match', 'macro_f1')
     )
+    lines.append(f'{name.replace("_minus_", " minus "):<32} {gaps}')
   return '\n'.join(lines)
 
 
