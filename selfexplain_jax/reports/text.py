@@ -38,7 +38,7 @@ def _estimate(estimate: dict[str, Any], sign: str = '') -> str:
   if value is None:
     return 'undefined'
   shown = f'{value:{sign}.3f}'
-  if interval is None:
+  if None in interval:  # All of it is about a single person.
     return shown
   return f'{shown} [{interval[0]:.3f}, {interval[1]:.3f}]'
 
