@@ -1,0 +1,119 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of dumped activations against the slow decoder."""
+
+import dataclasses
+import pathlib
+from unittest import mock
+
+from absl.testing import absltest
+import numpy as np
+
+from selfexplain_jax.activations import dump
+from selfexplain_jax.activations import layout
+from selfexplain_jax.activations import reader
+from selfexplain_jax.activations import writer
+from selfexplain_jax.data import prompts as prompts_lib
+from tests.activations import fixtures
+from tests.models import oracle
+from tests.models import tiny
+
+MODEL = tiny.model(layers=3)
+COUNT, KINDS, PER_SHARD = 7, 2, 3
+SITES, LAYERS = ('embed', 'resid_post'), (0, 2)
+
+
+def _prompts():
+  rng = np.random.default_rng(0)
+  ids = [rng.integers(0, 40, rng.integers(3, 9)).tolist() for _ in range(COUNT)]
+  return prompts_lib.Prompts(
+    ids=ids,
+    text=[''] * COUNT,
+    positions={
+      'second': np.full(COUNT, 1, np.int32),
+      'last': np.array([len(row) - 1 for row in ids], np.int32),
+    },
+    kind=['a'] * COUNT,
+    group=['g'] * COUNT,
+    split=['train'] * COUNT,
+    answer=np.full(COUNT, -1, np.int32),
+    known=np.ones(COUNT, bool),
+  )
+
+
+PROMPTS = _prompts()
+PLAN = dump.Plan(
+  spec=layout.StoreSpec(
+    target='tiny',
+    weight_hash='a',
+    tokenizer_hash='b',
+    sites=SITES,
+    layers=LAYERS,
+    width=16,
+    dtype='float32',
+    rows_per_shard=PER_SHARD * KINDS,
+    layered=('resid_post',),
+  ),
+  rows=COUNT * KINDS,
+  prompts_per_shard=PER_SHARD,
+)
+
+
+class DumpTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.create_tempdir().full_path) / 'store'
+
+  def dump(self, folder=None):
+    dump.dump(MODEL, PROMPTS, PLAN, folder or self.folder)
+
+  def test_rows_are_what_single_slow_runs_show(self):
+    self.dump()
+    store = reader.open_store(self.folder)
+    self.assertEqual(store.rows, COUNT * KINDS)
+    found = {
+      name: store.read(name, 0, store.rows)
+      for name in (*SITES, 'token_id', 'document', 'position')
+    }
+    for n, ids in enumerate(PROMPTS.ids):
+      _, sites = oracle.forward(MODEL, np.array(ids))
+      for q, positions in enumerate(PROMPTS.positions.values()):
+        row, at = n * KINDS + q, positions[n]
+        self.assertEqual(found['token_id'][row], ids[at])
+        self.assertEqual(found['document'][row], n)
+        self.assertEqual(found['position'][row], at)
+        np.testing.assert_allclose(
+          found['embed'][row], sites['embed', 0][at], 0, 1e-4
+        )
+        np.testing.assert_allclose(
+          found['resid_post'][row],
+          [sites['resid_post', layer][at] for layer in LAYERS],
+          0,
+          1e-4,
+        )
+
+  def test_goes_on_after_the_last_whole_shard(self):
+    whole = self.folder.with_name('whole')
+    self.dump(whole)
+    real, wrote = writer.StoreWriter.write_shard, []
+
+    def write_shard(self, index, arrays):
+      wrote.append(index)
+      if len(wrote) == 2:
+        raise KeyboardInterrupt
+      real(self, index, arrays)
+
+    with mock.patch.object(writer.StoreWriter, 'write_shard', write_shard):
+      with self.assertRaises(KeyboardInterrupt):
+        self.dump()
+      self.dump()
+    self.assertEqual(wrote, [0, 1, 1, 2])
+    self.assertEqual(fixtures.tree(self.folder), fixtures.tree(whole))
+
+  def test_plan_tells_its_size(self):
+    plan = dataclasses.replace(PLAN, rows=10**6)
+    # Two sites of two layers of 16 numbers of 4 bytes.
+    self.assertAlmostEqual(plan.gigabytes, 0.256)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,30 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of the mesh over the devices of this job."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax
+
+from selfexplain_jax import errors
+from selfexplain_jax.distributed import mesh
+
+
+class MeshTest(parameterized.TestCase):
+  def test_takes_all_devices_in_three_axes(self):
+    made = mesh.make_mesh()
+    self.assertEqual(
+      dict(made.shape), {'data': jax.device_count(), 'fsdp': 1, 'tensor': 1}
+    )
+    self.assertEqual(set(made.axis_types), {jax.sharding.AxisType.Auto})
+
+  @parameterized.parameters((0, 1, 1), (1, 64, 64), (-1, 64, 64), (128, 1, 64))
+  def test_refuses_another_number_of_devices(self, data, fsdp, tensor):
+    count = jax.device_count()
+    with self.assertRaisesRegex(
+      errors.InputError, f'expected the product to be {count}'
+    ):
+      mesh.make_mesh(data, fsdp, tensor)
+
+
+if __name__ == '__main__':
+  absltest.main()
