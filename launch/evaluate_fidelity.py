@@ -66,7 +66,14 @@ def run(
       explained, chosen, explained.split('train'), config.seed
     )
     arms = arms_lib.all_arms(asked, explainers, config.initial, mesh)
-    said = arms_lib.run(arms, out / 'answers')
+    inputs = {
+      'explanation set': explained.manifest['records_digest'],
+      **{
+        f'{name} explainer': huggingface.weight_hash(directory)
+        for name, directory in explainers.items()
+      },
+    }
+    said = arms_lib.run(arms, out / 'answers', inputs)
 
     # What the target really does.
     target, tokenizer = artefact.load(config.target, mesh)
@@ -83,6 +90,7 @@ def run(
     'split': config.split,
     'seed': config.seed,
     'versions': evaluation.versions(),
+    'same_when_shuffled': asked.same_when_shuffled(),
     **evaluation.score(said, shown, explained, chosen, config.seed),
   }
   content = io.BytesIO()

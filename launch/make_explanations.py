@@ -64,7 +64,7 @@ def run(
       tokenizer=tokenizer,
       prompts=prompts,
       activations=patching_effects.load_activations(
-        store, config.site, len(prompts.positions)
+        store, config.site, prompts, model.config.layers
       ),
       site=config.site,
       blocks=blocks,
@@ -79,7 +79,8 @@ def run(
     'config': config.to_dict(),
     'notes': notes,
   }
-  manifest['config'].pop('target'), manifest['config'].pop('store')
+  for name in ('target', 'store'):  # Where they lie says nothing of the set.
+    del manifest['config'][name]
   explanations.write(workdir, records, vectors, manifest)
 
 

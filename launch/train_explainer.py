@@ -72,7 +72,7 @@ def run(
 
     # The step, and what is measured on validation people.
     injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
-    frozen = tuple(config.frozen)
+    frozen = () if config.lora_rank else tuple(config.frozen)
     freezing.check(model, frozen)
     optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
     trained: decoder.Decoder | lora.Lora = model

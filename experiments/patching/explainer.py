@@ -19,7 +19,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 0
   config.examples = 0  # All of them.
   config.injection = 'replace_embedding'
-  config.lora_rank = 0  # 0 trains all weights that are not frozen.
+  # Rank of an adapter; 0 trains all weights that are not frozen.
+  config.lora_rank = 0
   # The MLPs hold what the explainer knows; those who train them forget people
   # that no question names.
   config.frozen = ('gate', 'up', 'down')

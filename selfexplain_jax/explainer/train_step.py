@@ -52,6 +52,9 @@ def answer_loss(
   return jnp.sum(losses * weights) / jnp.maximum(jnp.sum(weights), 1.0)
 
 
+compiled_answer_loss = jax.jit(answer_loss)
+
+
 def make_step(
   optimizer: optax.GradientTransformation,
   injection: injection_lib.Injection,

@@ -15,6 +15,7 @@ from absl import logging
 import jax
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import questions as questions_lib
@@ -67,6 +68,14 @@ class Asked:
       records['position_kind'], controls.blocks(records), self.seed
     )
     return self.vectors[order]
+
+  def same_when_shuffled(self) -> int:
+    """How many records get a vector equal to their own in the control.
+
+    A record alone in its cell does, and one whose vector comes from a prompt
+    that is equal up to there.
+    """
+    return int(np.sum(np.all(self.shuffled() == self.vectors, 1)))
 
 
 def columns(
@@ -193,9 +202,30 @@ def all_arms(
 
 
 def run(
-  arms: dict[str, Callable[[], Said]], directory: files.PathLike
+  arms: dict[str, Callable[[], Said]],
+  directory: files.PathLike,
+  inputs: dict[str, str],
 ) -> dict[str, Said]:
-  """Runs the arms, keeping what each said in `directory`."""
+  """Runs the arms, keeping what each said in `directory`.
+
+  Args:
+    arms: of `all_arms`.
+    directory: gets a file for each arm, and `inputs.json`.
+    inputs: digests of all that the answers depend on.
+
+  Raises:
+    errors.InputError: if the directory has answers that depend on other inputs.
+  """
+  noted = files.path(directory) / 'inputs.json'
+  if not noted.exists():
+    files.write_json(noted, inputs)
+  earlier = files.read_json(noted, 'inputs of the answers')
+  for name in sorted(inputs.keys() | earlier.keys()):
+    if inputs.get(name) != earlier.get(name):
+      raise errors.InputError(
+        f'{directory} has answers of another {name}: expected an evaluation of '
+        'what is there now in another --workdir'
+      )
   results = {}
   for name, arm in arms.items():
     kept = files.path(directory) / f'{name}.json'

@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.fidelity import claims
@@ -48,9 +49,18 @@ def rerun(
     explained: the explanation set; its prompts, blocks, positions and vectors
       say what to run.
     chosen: i64[N], the records.
+
+  Raises:
+    errors.InputError: if the records are of several sites.
   """
   rows = [explained.rows[i] for i in chosen]
   tokens, lengths = prompts_lib.pad([row['prompt_ids'] for row in rows])
+
+  sites = {row['site'] for row in rows}
+  if len(sites) != 1:
+    raise errors.InputError(
+      f'records patch the sites {", ".join(sorted(sites))}: expected one site'
+    )
 
   def column(name: str) -> np.ndarray:
     return np.array([row[name] for row in rows], np.int32)
@@ -62,7 +72,7 @@ def rerun(
     last=column('last_layer'),
     position=column('position'),
     vector=explained.vectors[chosen],
-    site=rows[0]['site'],
+    site=sites.pop(),
   )
   clean = effects_lib.run_clean(model, tokens, lengths)
   patched = effects_lib.run_patched(model, cells)

@@ -70,10 +70,44 @@ class Maker:
     )
 
 
-def load_activations(store: reader.Store, site: str, kinds: int) -> np.ndarray:
-  """Reads the store of `activations.dump`, f32[N, Q, L, D]."""
-  rows = store.read(site, 0, store.rows).astype(np.float32)
-  return rows.reshape(-1, kinds, *rows.shape[1:])
+def load_activations(
+  store: reader.Store, site: str, prompts: prompts_lib.Prompts, layers: int
+) -> np.ndarray:
+  """Reads the store that `activations.dump` made of prompts.
+
+  Args:
+    store: the store.
+    site: the site.
+    prompts: the N prompts, with Q position kinds.
+    layers: of the target, L.
+
+  Returns:
+    f32[N, Q, L, D].
+
+  Raises:
+    errors.InputError: if the store is not of these prompts at all layers.
+  """
+  spec = store.manifest.spec
+  for what, found, expected in (
+    ('sites', site in spec.layered, f'a layered {site} among them'),
+    ('layers', spec.layers == tuple(range(layers)), f'all {layers} layers'),
+    ('dtype', spec.dtype == 'float32', 'float32'),
+  ):
+    if not found:
+      raise errors.InputError(
+        f'activation store: {what} is {getattr(spec, what)}: expected '
+        f'{expected}'
+      )
+  tokens, _ = prompts.padded()
+  positions = np.stack(list(prompts.positions.values()), 1)
+  read = np.take_along_axis(tokens, positions, 1).reshape(-1)
+  if not np.array_equal(store.read('token_id', 0, store.rows), read):
+    raise errors.InputError(
+      f'activation store: its {store.rows} tokens are not those of the '
+      f'{len(prompts)} prompts beside it: expected both from one dump'
+    )
+  rows = store.read(site, 0, store.rows)
+  return rows.reshape(*positions.shape, *rows.shape[1:])
 
 
 def make(
@@ -188,7 +222,7 @@ def _make_split(maker, usable, clean, value, config, split):
 
   cells = maker.cells(drawn)
   narrow = (margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
-  unstable = _unstable(maker, cells, token, narrow)
+  unstable = _unstable(maker, cells, token, clean.token[drawn.base], narrow)
   steady = np.flatnonzero(~unstable)
   kept = cells_lib.balance(
     drawn.take(steady),
@@ -225,13 +259,19 @@ def _make_split(maker, usable, clean, value, config, split):
   return records, cells.vector[rows], notes
 
 
-def _unstable(maker, cells, token, narrow) -> np.ndarray:
+def _unstable(maker, cells, token, clean, narrow) -> np.ndarray:
   """Which verdicts do not hold when a narrow cell is run in another batch."""
   unstable = np.zeros(len(cells), bool)
   rows = np.flatnonzero(narrow)
   if len(rows):
-    again = effects_lib.run_patched(maker.model, cells.take(rows), batch=96)
-    unstable[rows] = again.token != token[rows]
+    some = cells.take(rows)
+    again = effects_lib.run_patched(maker.model, some, batch=96)
+    before = effects_lib.run_clean(
+      maker.model, some.tokens, some.length, batch=96
+    )
+    unstable[rows] = (again.token != token[rows]) | (
+      before.token != clean[rows]
+    )
   return unstable
 
 

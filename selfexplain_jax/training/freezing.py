@@ -14,24 +14,23 @@ def labels(tree: Any, frozen: tuple[str, ...]) -> Any:
 
   Args:
     tree: the parameters.
-    frozen: ends of the names of the leaves that are held, such as 'gate'.
+    frozen: names of the leaves that are held, such as 'gate' for 'layers.gate'.
   """
-  names = checkpoints.leaf_names(tree)
-  found = ['frozen' if name.endswith(frozen) else 'trained' for name in names]
+  found = ['frozen' if name in frozen else 'trained' for name in _names(tree)]
   return jax.tree.unflatten(jax.tree.structure(tree), found)
 
 
 def check(tree: Any, frozen: tuple[str, ...]) -> None:
-  """Checks that every name is the end of some leaf's.
+  """Checks that the tree has a leaf of each name.
 
   Raises:
-    errors.InputError: naming the one that is not.
+    errors.InputError: naming the one that it lacks.
   """
-  names = checkpoints.leaf_names(tree)
-  for end in frozen:
-    if not any(name.endswith(end) for name in names):
+  names = _names(tree)
+  for name in frozen:
+    if name not in names:
       raise errors.InputError(
-        f'config.frozen has {end!r}: expected ends of {", ".join(names)}'
+        f'config.frozen has {name!r}: expected some of {", ".join(names)}'
       )
 
 
@@ -45,3 +44,8 @@ def hold(tree: Any, frozen: tuple[str, ...]) -> Any:
     labels(tree, frozen),
     tree,
   )
+
+
+def _names(tree: Any) -> list[str]:
+  """The last part of the name of each leaf."""
+  return [name.rsplit('.', 1)[-1] for name in checkpoints.leaf_names(tree)]

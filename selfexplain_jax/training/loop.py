@@ -90,14 +90,21 @@ def _train(
     done, state, notes = found
     logging.info('%s: going on from step %d', job.name, done)
   log = metrics_log.MetricsLog(workdir, done)
+  # Steps done and metrics of a step that may still run, and since when and how
+  # many steps before it the last one was shown.
   pending: tuple[int, Metrics] | None = None
   started, since = time.monotonic(), done
 
-  def show(seconds: float, steps: int) -> None:
-    assert pending is not None
+  def show() -> None:
+    """Waits for the pending metrics and shows them."""
+    nonlocal pending, started, since
+    if pending is None:
+      return
     at, metrics = pending
     values = {name: float(value) for name, value in metrics.items()}
-    rate = steps * job.tokens_per_step / max(seconds, 1e-9)
+    seconds = max(time.monotonic() - started, 1e-9)
+    rate = (at - since) * job.tokens_per_step / seconds
+    pending, started, since = None, time.monotonic(), at
     logging.info(
       '%s: step %d of %d, %.0f tokens/s, %s',
       job.name,
@@ -113,19 +120,24 @@ def _train(
     state, metrics = job.step(state, batch)
     done += 1
     last = done == job.steps
-    if done % job.log_every == 0 or last:
-      if pending is not None:
-        now = time.monotonic()
-        show(now - started, done - since)
-        started, since = now, done
-      pending = (done, metrics)
-    if done % job.evaluate_every == 0 or last:
-      notes = job.evaluate(done, state, notes)
+    evaluated = done % job.evaluate_every == 0 or last
     asked = preemption.asked()
-    if done % job.checkpoint_every == 0 or last or asked:
+    saved = done % job.checkpoint_every == 0 or last or asked
+    if pending is not None and done > pending[0]:
+      show()
+    if done % job.log_every == 0 or last:
+      pending = (done, metrics)
+    if evaluated or saved:
+      show()  # What follows waits for the device anyway.
+    if evaluated:
+      notes = job.evaluate(done, state, notes)
+      for point in notes.get('curve', [])[-1:]:
+        values = {f'validation_{k}': v for k, v in point.items() if k != 'step'}
+        log.write(done, **values)
+    if saved:
       checkpoints.save(done, state, notes)
+    if evaluated or saved:
+      started = time.monotonic()  # The rate is that of the steps alone.
     if asked:
       break
-  if pending is not None:
-    show(time.monotonic() - started, max(1, done - since))
   return state, notes

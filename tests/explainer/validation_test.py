@@ -9,10 +9,13 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import files
+from selfexplain_jax.data import packing
+from selfexplain_jax.data import questions
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer
 from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import lora
 from selfexplain_jax.tasks import patching
@@ -53,7 +56,15 @@ class ValidationTest(absltest.TestCase):
     return answering.Answers(ids, np.zeros(len(said), np.float32))
 
   def make(self, base=None):
-    config = ml_collections.ConfigDict({'validation_examples': 10, 'seed': 0})
+    config = ml_collections.ConfigDict(
+      dict(
+        validation_examples=10,
+        seed=0,
+        batch=2,
+        row_length=128,
+        examples_per_row=3,
+      )
+    )
     return validation.Validation(
       EXPLAINED,
       TOKENIZER,
@@ -77,7 +88,8 @@ class ValidationTest(absltest.TestCase):
       # As after a restart.
       notes = files.as_json(notes)
     self.assertEqual(
-      notes['best'], {'step': 2, 'exact_match': 0.5, 'shuffled_vector': 0.1}
+      [notes['best'][k] for k in ('step', 'exact_match', 'shuffled_vector')],
+      [2, 0.5, 0.1],
     )
     self.assertEqual([p['step'] for p in notes['curve']], [1, 2, 3, 4])
     self.assertEqual(
@@ -86,6 +98,29 @@ class ValidationTest(absltest.TestCase):
     kept = explainer.load(self.workdir / 'model', mesh_lib.make_mesh())
     jax.tree.map(np.testing.assert_array_equal, kept.model, _model(2))
     self.assertEqual(kept.phrasings, patching.PHRASINGS)
+
+  def test_losses_are_those_of_one_question_at_a_time(self):
+    model = _model(1)
+    notes = self.evaluate(self.make(), 1, {}, 0, 0, model)
+    (_, real, _), (_, shuffled, _) = self.asked
+    asked = questions.encode(
+      EXPLAINED, CHOSEN, TOKENIZER, patching.PHRASINGS[:1]
+    )
+    for name, vectors in (('loss', real), ('shuffled_vector_loss', shuffled)):
+      total = count = 0.0
+      for i, (question, answer) in enumerate(
+        zip(asked.question_ids, asked.answer_ids, strict=True)
+      ):
+        row = packing.pack([(question[0], answer)], 128)
+        batch = {field: value[None] for field, value in row.items()}
+        batch['vectors'] = vectors[i][None, None]
+        loss = train_step.compiled_answer_loss(model, INJECTION, batch)
+        total += float(loss) * len(answer)
+        count += len(answer)
+      self.assertAlmostEqual(notes['best'][name], total / count, places=4)
+    self.assertNotEqual(
+      notes['best']['loss'], notes['best']['shuffled_vector_loss']
+    )
 
   def test_a_model_that_is_never_right_is_still_kept(self):
     notes = self.evaluate(self.make(), 7, {}, 0, 0)

@@ -1,17 +1,20 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of who is asked what in an evaluation."""
 
+from typing import cast
 from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection
 from selfexplain_jax.fidelity import arms
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import patching
 from tests.data import fixtures
 
@@ -24,7 +27,7 @@ ASKED = arms.Asked(
   seed=0,
 )
 EXPLAINER = explainer_lib.Explainer(
-  model=object(),
+  model=cast(decoder.Decoder, None),
   tokenizer=TOKENIZER,
   injection=injection.Injection('replace_embedding', TOKENIZER.vector_id, 1.0),
   phrasings=patching.PHRASINGS[1:3],
@@ -171,9 +174,9 @@ class RunTest(absltest.TestCase):
       'b': mock.Mock(side_effect=KeyboardInterrupt),
     }
     with self.assertRaises(KeyboardInterrupt):
-      arms.run(first, folder)
+      arms.run(first, folder, {'set': 'a'})
     second = {name: mock.Mock(return_value=said[name]) for name in said}
-    results = arms.run(second, folder)
+    results = arms.run(second, folder, {'set': 'a'})
     second['a'].assert_not_called()
     second['b'].assert_called_once_with()
     self.assertEqual(list(results), ['a', 'b'])
@@ -182,6 +185,13 @@ class RunTest(absltest.TestCase):
       np.testing.assert_array_equal(
         results[name].log_probability, expected.log_probability
       )
+
+  def test_refuses_answers_that_depend_on_other_inputs(self):
+    folder = self.create_tempdir().full_path
+    said = arms.Said(['y'], np.zeros(1, np.float32))
+    arms.run({'a': lambda: said}, folder, {'self explainer': '1'})
+    with self.assertRaisesRegex(errors.InputError, 'another self explainer'):
+      arms.run({'a': lambda: said}, folder, {'self explainer': '2'})
 
 
 if __name__ == '__main__':
