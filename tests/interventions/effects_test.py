@@ -16,7 +16,7 @@ from selfexplain_jax.interventions import run
 from tests.models import oracle
 from tests.models import tiny
 
-CELLS, LENGTH, LAYERS, WIDTH = 21, 8, 2, 16
+CELLS, LENGTH, LAYERS, WIDTH = 21, 8, 3, 16
 MODEL = tiny.model(layers=LAYERS)
 
 
@@ -97,10 +97,13 @@ class BrokenTest(absltest.TestCase):
       del self, site, layer
       return written, value
 
-    # Compiled programs would still have what was not broken.
-    with jax.disable_jit(), mock.patch.object(patch.Patches, 'visit', visit):
-      with self.assertRaisesRegex(RuntimeError, 'cell 0 was written 0 times'):
-        effects.run_patched(MODEL, _cells().take(np.arange(2)), batch=2)
+    plain = run.run.__wrapped__
+    # A program of its own: the one compiled before is not broken.
+    fresh = jax.jit(lambda *arguments: plain(*arguments))
+    with mock.patch.object(patch.Patches, 'visit', visit):
+      with mock.patch.object(run, 'run', fresh):
+        with self.assertRaisesRegex(RuntimeError, 'cell 0 was written 0 times'):
+          effects.run_patched(MODEL, _cells(), batch=8)
 
 
 class CanaryTest(absltest.TestCase):
