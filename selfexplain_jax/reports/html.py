@@ -21,6 +21,9 @@ NAME = 'report.html'
 # Claims that are there for readers without JavaScript.
 _STATIC_ROWS = 50
 
+# Measures of which gaps are tested.
+_TESTED = ('exact_match', 'exact_match_changed', 'macro_f1')
+
 # Arms whose claims are shown beside those of the main arm.
 _BESIDE = ('shuffled_vector', 'stranger')
 
@@ -100,12 +103,14 @@ def render(metrics: Mapping[str, Any], predictions: pa.Table) -> str:
   table = said[main]
   # Positions in the order in which they come in a text, not by name.
   kinds = _by_mean(table['position_kind'], table['position'])
+  people = len(set(table['group'].to_pylist()))
   beside = [arm for arm in _BESIDE if arm in arms and arm != main]
   return environment.get_template('report.html.j2').render(
     metrics=metrics,
     arms=arms,
     main=main,
-    people=len(set(table['group'].to_pylist())),
+    people=people,
+    asked=wording.questions(metrics['n'], people, metrics['split']),
     gaps=_gaps(metrics),
     exact_match_plot=_exact_match_plot(metrics['rows'], arms),
     maps=_maps(said, main, kinds),
@@ -116,6 +121,7 @@ def render(metrics: Mapping[str, Any], predictions: pa.Table) -> str:
     static_rows=_STATIC_ROWS,
     definitions=wording.ARMS,
     measures=wording.METRICS,
+    tested=_TESTED,
   )
 
 
@@ -133,6 +139,7 @@ def _gaps(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
           'title': title,
           'test': test,
+          'verdict': metrics['tests'][name]['macro_f1'],
           'arms': name.split('_minus_'),
           'conclusion': wording.conclusion(name, test),
         }

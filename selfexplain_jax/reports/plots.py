@@ -71,9 +71,10 @@ def whiskers(
         color=colour,
         markerfacecolor='white' if y else colour,
         markeredgewidth=1.4,
+        clip_on=False,  # At 0 and at 1 half of it is outside.
       )
     axes.text(
-      max(value or 0, ends[1] if ends else 0) + 0.015,
+      max(value or 0, ends[1] if ends else 0) + 0.02,
       y,
       wording.percent(value),
       verticalalignment='center',
@@ -85,6 +86,7 @@ def whiskers(
   axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ['0%', '25%', '50%', '75%', '100%'])
   axes.set_yticks(range(len(labels)), labels)
   axes.tick_params(length=0)
+  axes.tick_params(axis='y', pad=8)
   axes.set_axisbelow(True)
   axes.grid(axis='x', color='#dddddd', linewidth=0.8)
   axes.spines[:].set_visible(False)

@@ -91,8 +91,22 @@ GAPS = {
   ),
 }
 
+# Splits whose people no training question is about. Corpora, replayed ones too,
+# state facts about everyone.
+_HELD_OUT = ('validation', 'test')
+
 # A gap is called decided only where its test is below this, as usual.
 _SIGNIFICANT = 0.05
+
+
+def questions(n: int, people: int, split: str) -> str:
+  """Says how many questions there are, and what is new about them."""
+  if split in _HELD_OUT:
+    return (
+      f'{n} questions about {people} people of split {split}, asked about in '
+      'no training question'
+    )
+  return f'{n} questions of split {split}, about {people} people'
 
 
 def arm(name: str) -> str:

@@ -110,18 +110,21 @@ def figures(table: pa.Table) -> dict[str, Any]:
   groups = [row['group'] for row in next(iter(by_arm.values()))]
   bootstrap = statistics.Bootstrap(groups, 200, seed=0)
   rows = {arm: metrics.score(o, bootstrap) for arm, o in outcomes.items()}
+  tests = {
+    f'self_minus_{arm}': metrics.compare(
+      outcomes['self'], outcomes[arm], bootstrap
+    )
+    for arm in outcomes
+    if arm != 'self' and 'self' in outcomes
+  }
   return {
     'task': 'patching',
     'n': len(groups),
+    'groups': len(set(groups)),
     'rows': rows,
     'balanced_rows': rows,
-    'tests': {
-      f'self_minus_{arm}': metrics.compare(
-        outcomes['self'], outcomes[arm], bootstrap
-      )
-      for arm in outcomes
-      if arm != 'self' and 'self' in outcomes
-    },
+    'tests': tests,
+    'balanced_tests': tests,
     'confusion': {
       arm: metrics.confusion(o).tolist() for arm, o in outcomes.items()
     },

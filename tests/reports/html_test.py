@@ -111,6 +111,49 @@ class ReportTest(absltest.TestCase):
     self.assertIn('−2.0 <span>', text)
     self.assertIn('The interval includes 0. This evaluation does not', text)
 
+  def test_every_tested_gap_is_told_over_all_and_over_balanced_cells(self):
+    figures = json.loads(json.dumps(self.figures))
+    expected = []
+    for step, key in enumerate(('tests', 'balanced_tests')):
+      measures = ('exact_match', 'exact_match_changed', 'macro_f1')
+      for n, measure in enumerate(measures, 3 * step + 1):
+        figures[key]['self_minus_twin'][measure] = {
+          'value': n / 100,
+          'ci95': [-n / 200, n / 50],
+          'p': n / 10,
+        }
+        expected.append(f'+{n}.0 −{n / 2:.1f} to +{2 * n}.0 p = {n / 10:.3f}')
+    text = html.render(figures, self.table)
+    row = re.search(r'<th scope="row">self − twin</th>(.*?)</tr>', text, re.S)
+    cells = re.findall('<td>(.*?)</td>', row[1])
+    self.assertEqual([re.sub('<.*?>', '', c) for c in cells], expected)
+
+  def test_without_balanced_cells_only_all_questions_are_told_of(self):
+    figures = {k: v for k, v in self.figures.items() if 'balanced' not in k}
+    text = html.render(figures, self.table)
+    self.assertEqual(text.count('<th scope="colgroup"'), 1)
+    self.assertEqual(_Page(text).count('table'), 4)
+
+  def test_undefined_gaps_are_no_numbers(self):
+    figures = json.loads(json.dumps(self.figures))
+    undefined = {'value': None, 'ci95': [None, None], 'p': None}
+    for test in figures['tests'].values():
+      test.update(dict.fromkeys(test, undefined))
+    text = html.render(figures, self.table)
+    self.assertIn('There are too few people', text)
+    self.assertNotIn('None', text)
+
+  def test_what_is_new_about_the_people_depends_on_the_split(self):
+    for split, told in (
+      ('train', 'which explainers are trained on'),
+      ('validation', 'chose which step of an explainer was'),
+      ('test', 'no explainer was\ntrained on a question about them'),
+    ):
+      text = html.render({**self.figures, 'split': split}, self.table)
+      self.assertIn(told, text)
+      self.assertEqual('replay rows' in text, split != 'train')
+      self.assertEqual('which step of' in text, split == 'validation')
+
   def test_claims_are_a_mixture_and_the_first_are_there_without_script(self):
     claims = _Page(self.text).claims
     self.assertLen(claims, examples.LIMIT)

@@ -52,6 +52,17 @@ class WordingTest(parameterized.TestCase):
     self.assertIn('p = 0.070', says(0.01, 0.2, 0.07))
     self.assertStartsWith(says(None, None, 1.0), 'There are too few people')
 
+  @parameterized.parameters(
+    ('train', '9 questions of split train, about 4 people'),
+    (
+      'test',
+      '9 questions about 4 people of split test, asked about in no training '
+      'question',
+    ),
+  )
+  def test_questions(self, split, text):
+    self.assertEqual(wording.questions(9, 4, split), text)
+
   def test_order_of_arms(self):
     self.assertEqual(
       wording.in_order(['zeta', 'majority', 'alpha', 'twin', 'self']),
