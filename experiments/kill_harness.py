@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 from absl import app
 from absl import flags
@@ -165,14 +166,25 @@ def _kill_until_done(
   return kills
 
 
+def _refuse(what: str) -> NoReturn:
+  print(f'error: {what}', file=sys.stderr)
+  sys.exit(2)
+
+
+def _parse(argv: list[str]) -> list[str]:
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as e:
+    _refuse(f'bad flag: {" ".join(str(e).split())}')
+
+
 def main(argv: list[str]) -> None:
   """Prints each kill, and what differs."""
   if len(argv) > 1:
-    raise app.UsageError(f'unexpected argument {argv[1]!r}')
+    _refuse(f'unexpected argument {argv[1]!r}: expected only --flags')
   root = pathlib.Path(_WORKDIR.value).absolute()
   if root.exists() and any(root.iterdir()):
-    print(f'error: {root} is not empty: expected a new folder', file=sys.stderr)
-    sys.exit(2)
+    _refuse(f'{root} is not empty: expected a new folder')
   _undisturbed(root / 'undisturbed')
   # Programs are compiled now; how long is a run that finds them?
   seconds = _undisturbed(root / 'again')
@@ -204,4 +216,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=_parse)

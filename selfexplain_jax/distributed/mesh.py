@@ -23,6 +23,10 @@ def make_mesh(
   Raises:
     errors.InputError: if the product is not the number of devices.
   """
+  if min(fsdp, tensor) < 1:
+    raise errors.InputError(
+      f'mesh has fsdp={fsdp} and tensor={tensor}: expected at least 1'
+    )
   devices = jax.device_count()
   if data == -1:
     data = devices // (fsdp * tensor)

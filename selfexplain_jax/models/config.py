@@ -3,6 +3,8 @@
 
 import dataclasses
 
+from selfexplain_jax import errors
+
 
 @dataclasses.dataclass(frozen=True)
 class RopeScaling:
@@ -58,9 +60,36 @@ class DecoderConfig:
   parameter_dtype: str = 'float32'
 
   def __post_init__(self):
+    """Raises `errors.InputError` if the numbers do not fit together."""
+    for name in (
+      'vocabulary',
+      'width',
+      'layers',
+      'heads',
+      'kv_heads',
+      'head_width',
+      'mlp_width',
+    ):
+      if getattr(self, name) < 1:
+        raise errors.InputError(
+          f'model has {name}={getattr(self, name)}: expected at least 1'
+        )
     if self.heads % self.kv_heads:
-      raise ValueError(
-        f'heads={self.heads} is not a multiple of kv_heads={self.kv_heads}'
+      raise errors.InputError(
+        f'model has heads={self.heads}: expected a multiple of '
+        f'kv_heads={self.kv_heads}'
       )
     if self.head_width % 2:
-      raise ValueError(f'head_width={self.head_width} is odd')
+      raise errors.InputError(
+        f'model has head_width={self.head_width}: expected an even number'
+      )
+
+  @property
+  def weights(self) -> int:
+    """Weights that a token is multiplied with: the work of a forward pass.
+
+    Norms are left out, and so is an embedding that is not the unembedding too.
+    """
+    attention = 2 * self.width * self.head_width * (self.heads + self.kv_heads)
+    block = attention + 3 * self.width * self.mlp_width
+    return self.layers * block + self.vocabulary * self.width

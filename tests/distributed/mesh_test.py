@@ -25,6 +25,13 @@ class MeshTest(parameterized.TestCase):
     ):
       mesh.make_mesh(data, fsdp, tensor)
 
+  @parameterized.parameters((-1, 0, 1), (-1, 1, 0), (1, -1, -1))
+  def test_refuses_less_than_one_way_to_split(self, data, fsdp, tensor):
+    with self.assertRaisesRegex(
+      errors.InputError, f'fsdp={fsdp} and tensor={tensor}: expected at least 1'
+    ):
+      mesh.make_mesh(data, fsdp, tensor)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -21,6 +21,7 @@ _STAGES = (
   'launch.train_explainer',
 )
 _DUMP = 'launch.dump_activations'
+_PRETRAIN = 'launch.pretrain_target'
 _W = '--workdir=/nowhere/out'
 
 # A command line, and what its one line on stderr names. None of these comes as
@@ -48,7 +49,7 @@ _BAD = {
     'get_config() takes 0 positional arguments',
   ),
   'unknown argument': (
-    ['launch.pretrain_target', _W, '--config=experiments/world/pretrain.py:me'],
+    [_PRETRAIN, _W, '--config=experiments/world/pretrain.py:me'],
     "'me'",
   ),
   'unknown source': (
@@ -69,10 +70,27 @@ _BAD = {
     [_DUMP, _W, '--config.target=T', '--config.mesh.tensor=7'],
     'x 7 (data x fsdp x tensor)',
   ),
+  'no way to split parameters': (
+    [_DUMP, _W, '--config.target=T', '--config.mesh.fsdp=0'],
+    'fsdp=0 and tensor=1: expected at least 1',
+  ),
+  'no way to split heads': (
+    [_PRETRAIN, _W, '--config.mesh.tensor=0'],
+    'fsdp=1 and tensor=0: expected at least 1',
+  ),
+  'heads that do not share keys': (
+    [_PRETRAIN, _W, '--config.model.heads=3'],
+    'heads=3: expected a multiple of kv_heads=4',
+  ),
+  'no keys': ([_PRETRAIN, _W, '--config.model.kv_heads=0'], 'kv_heads=0'),
+  'heads that cannot be rotated': (
+    [_PRETRAIN, _W, '--config.model.head_width=5'],
+    'head_width=5: expected an even number',
+  ),
 } | {
   f'no input of {stage}': ([stage, _W], 'is missing: expected a directory')
   for stage in _STAGES
-  if stage != 'launch.pretrain_target'
+  if stage != _PRETRAIN
 }
 
 
