@@ -8,23 +8,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 POSITION_KINDS = ('early', 'middle', 'late', 'last_token')
 
+# Prompts sampled at a time. More would need memory for all their logits.
+_BATCH = 256
+
 
 @functools.partial(jax.jit, static_argnames=('length',))
-def _sample(model, first_B, key, length):
-  """Samples i32[B, length] at temperature 1, one whole forward pass a token."""
-  tokens = jnp.zeros((first_B.shape[0], length), jnp.int32)
-  tokens = tokens.at[:, 0].set(first_B)
+def _sample(model, bos_id, key, index_B, length):
+  """Samples i32[B, length] at temperature 1, one whole forward pass a token.
+
+  What row i draws depends on the key and `index_B[i]` alone.
+  """
+  tokens = jnp.zeros((index_B.shape[0], length), jnp.int32)
+  tokens = tokens.at[:, 0].set(bos_id)
+  keys_B = jax.vmap(jax.random.fold_in, (None, 0))(key, index_B)
 
   def step(at, tokens):
     hidden, _ = decoder.forward(model, tokens)
     logits = decoder.unembed(model, hidden[:, at - 1])
-    drawn = jax.random.categorical(jax.random.fold_in(key, at), logits)
+    now_B = jax.vmap(jax.random.fold_in, (0, None))(keys_B, at)
+    drawn = jax.vmap(jax.random.categorical)(now_B, logits)
     return tokens.at[:, at].set(drawn.astype(jnp.int32))
 
   return jax.lax.fori_loop(1, length, step, tokens)
@@ -49,9 +58,28 @@ def sample_prompts(
     count: number of prompts.
     length: tokens of each, BOS included.
     seed: of the samples.
+
+  Raises:
+    errors.InputError: if the model has no BOS to begin with, or a number is too
+      small.
   """
-  first = np.full(count, tokenizer.bos_id, np.int32)
-  ids = jax.device_get(_sample(model, first, jax.random.key(seed), length))
+  if tokenizer.bos_id is None:
+    raise errors.InputError(
+      'the model has no begin token: expected one, samples begin with it'
+    )
+  if count < 1 or length < 2:
+    raise errors.InputError(
+      f'samples have count={count} and length={length}: expected at least 1 '
+      'and 2'
+    )
+  key = jax.random.key(seed)
+  batches = []
+  for start in range(0, count, _BATCH):
+    # The last batch is as large as the others, so that one program serves all.
+    index_B = np.arange(start, start + _BATCH)
+    made = _sample(model, tokenizer.bos_id, key, index_B, length)
+    batches.append(jax.device_get(made))
+  ids = np.concatenate(batches)[:count]
   places = (length // 4, length // 2, 3 * length // 4, length - 1)
   groups = [f'sample {i}' for i in range(count)]
   # A sample seen twice must not be on both sides of the split.

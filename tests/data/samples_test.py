@@ -2,11 +2,13 @@
 """Tests of a model's own samples as prompts, against plain sampling."""
 
 import collections
+from unittest import mock
 
 from absl.testing import absltest
 import jax
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import samples
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
@@ -39,8 +41,10 @@ class SamplesTest(absltest.TestCase):
     for at in range(1, 9):
       # Only the tokens before are shown.
       logits = _logits(np.where(np.arange(9) < at, ids, 39))[:, at - 1]
-      drawn = jax.random.categorical(jax.random.fold_in(key, at), logits)
-      self.assertEqual(ids[:, at].tolist(), drawn.tolist())
+      for row in range(6):
+        own = jax.random.fold_in(jax.random.fold_in(key, row), at)
+        drawn = jax.random.categorical(own, logits[row])
+        self.assertEqual(ids[row, at], drawn)
 
   def test_temperature_is_one(self):
     ids = np.array(_sample(count=4000, length=2).ids)[:, 1]
@@ -54,6 +58,20 @@ class SamplesTest(absltest.TestCase):
     self.assertEqual(_sample().ids, sampled.ids)
     self.assertNotEqual(_sample(seed=4).ids, sampled.ids)
     self.assertEqual(_sample(count=11).ids[:6], sampled.ids)
+
+  def test_does_not_depend_on_the_batch(self):
+    sampled = _sample(count=300)
+    for batch in (7, 128):
+      with mock.patch.object(samples, '_BATCH', batch):
+        self.assertEqual(_sample(count=300).ids, sampled.ids)
+
+  def test_refuses_what_it_cannot_begin(self):
+    without = tokenizer_lib.id_tokenizer(40, None, 2)
+    with self.assertRaisesRegex(errors.InputError, 'no begin token: expected'):
+      samples.sample_prompts(MODEL, without, count=6, length=9, seed=3)
+    for count, length in ((0, 9), (6, 1)):
+      with self.assertRaisesRegex(errors.InputError, 'expected at least 1'):
+        _sample(count=count, length=length)
 
   def test_text_and_positions(self):
     sampled = _sample(length=13)
