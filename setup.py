@@ -10,14 +10,12 @@ import pathlib
 import setuptools
 
 ROOTS = ('selfexplain_jax', 'launch', 'experiments')
-TEMPLATES = ['**/*.css', '**/*.html', '**/*.j2', '**/*.js']
 
 RUNTIME = (
   'absl-py>=2.3,<3',
   'etils[epath]>=1.13,<2',
   'flax>=0.12.8,<0.13',
   'grain>=0.2.18,<0.3',
-  'huggingface_hub>=1.0,<3',
   'jax>=0.10.2,<0.12',
   'jinja2>=3.1,<4',
   'matplotlib>=3.10,<4',
@@ -65,10 +63,7 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=[pattern for root in ROOTS for pattern in (root, f'{root}.*')]
   ),
-  package_data={
-    'selfexplain_jax': TEMPLATES,
-    'launch': [*TEMPLATES, 'pods/*.sh'],
-  },
+  package_data={'selfexplain_jax': ['**/*.css', '**/*.j2', '**/*.js']},
   install_requires=RUNTIME,
   extras_require=EXTRAS,
 )

@@ -1,8 +1,6 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Reads an activation store, and refuses one that is not whole."""
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 import tensorstore as ts
 
@@ -11,9 +9,6 @@ from selfexplain_jax import files
 from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
-
-# Chunks that `gather` holds at once: enough to hide the latency of a bucket.
-_CHUNKS_IN_FLIGHT = 16
 
 
 class Store:
@@ -63,59 +58,6 @@ class Store:
     bounds = [start, *range((start // size + 1) * size, stop, size), stop]
     reads = [(a, array[a:b].read()) for a, b in zip(bounds, bounds[1:])]
     return np.concatenate([self._result(site, a, read) for a, read in reads])
-
-  def gather(self, site: str, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Returns the given rows of one array, in the order given.
-
-    Each chunk that the rows touch is read and decoded once, whatever the
-    order. Rows far apart still cost a chunk each: to shuffle a whole store,
-    read blocks of `spec.chunk_rows` rows in random order and mix those.
-
-    Args:
-      site: as in `read`.
-      rows: `[N]` integers in `[0, R)`, which may repeat.
-
-    Returns:
-      `[N, L, D]`, `[N, D]` or `[N]`, in the store's type.
-
-    Raises:
-      errors.InputError: as `read` does.
-    """
-    array = self._array(site)
-    rows_N = np.asarray(rows, np.int64)
-    outside = rows_N[(rows_N < 0) | (rows_N >= self.rows)]
-    if outside.size:
-      raise errors.InputError(
-        f'activation store {self._directory}: row {outside[0]}, expected '
-        f'within 0 to {self.rows - 1}'
-      )
-    size = self.manifest.spec.chunk_rows
-    order_N = np.argsort(rows_N // size, kind='stable')
-    chunks, firsts = np.unique(rows_N[order_N] // size, return_index=True)
-    # Pairs of a chunk's first row and the places in the result that it fills.
-    groups = list(
-      zip(
-        (int(chunk) * size for chunk in chunks), np.split(order_N, firsts[1:])
-      )
-    )
-    result = np.empty((len(rows_N), *array.shape[1:]), array.dtype.numpy_dtype)
-    for first in range(0, len(groups), _CHUNKS_IN_FLIGHT):
-      reads = [
-        (start, places, array[start : min(start + size, self.rows)].read())
-        for start, places in groups[first : first + _CHUNKS_IN_FLIGHT]
-      ]
-      for start, places, read in reads:
-        block = self._result(site, start, read)
-        result[places] = block[rows_N[places] - start]
-    return result
-
-  def iter_shards(
-    self, sites: Sequence[str]
-  ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields each shard in order, as arrays by name, for the names given."""
-    for shard in self.manifest.shards:
-      start, stop = self.manifest.spec.shard_range(shard.index, self.rows)
-      yield {site: self.read(site, start, stop) for site in sites}
 
   def _array(self, site: str) -> ts.TensorStore:
     if site not in self._arrays:

@@ -69,22 +69,8 @@ class Tokenizer:
     return self.special_id('eos_token')
 
   @property
-  def pad_id(self) -> int:
-    """The end token's id for models without a padding token."""
-    has_pad = 'pad_token' in self.special
-    return self.special_id('pad_token' if has_pad else 'eos_token')
-
-  @property
-  def vector_begin_id(self) -> int:
-    return self.special_id('vector_begin_token')
-
-  @property
   def vector_id(self) -> int:
     return self.special_id('vector_token')
-
-  @property
-  def vector_end_id(self) -> int:
-    return self.special_id('vector_end_token')
 
   def special_id(self, role: str) -> int:
     """Returns the id of the token in a role.

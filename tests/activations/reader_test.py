@@ -1,7 +1,6 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of reading an activation store, whole and damaged."""
 
-import dataclasses
 import pathlib
 from unittest import mock
 
@@ -44,48 +43,6 @@ class ReaderTest(parameterized.TestCase):
       store.read('resid_post', 0, 11), arrays['resid_post']
     )
 
-  def test_iter_shards_gives_every_row_once_in_order(self):
-    arrays = fixtures.write(self.directory)
-    store = reader.open_store(self.directory)
-    shards = list(store.iter_shards(['resid_post', 'document']))
-    self.assertEqual([len(s['document']) for s in shards], [4, 4, 3])
-    for name in ('resid_post', 'document'):
-      np.testing.assert_array_equal(
-        np.concatenate([s[name] for s in shards]), arrays[name]
-      )
-
-  def test_gather_takes_rows_in_any_order_and_again(self):
-    spec = dataclasses.replace(fixtures.SPEC, rows_per_shard=2)
-    arrays = fixtures.write(
-      self.directory, spec, rows=40, order=tuple(range(20))
-    )
-    store = reader.open_store(self.directory)
-    rows = np.random.default_rng(0).integers(0, 40, 100)
-    for name in ('resid_post', 'embed', 'token_id'):
-      np.testing.assert_array_equal(
-        store.gather(name, rows), arrays[name][rows]
-      )
-    self.assertEqual(store.gather('resid_post', []).shape, (0, 2, 3))
-
-  def test_gather_decodes_each_chunk_once(self):
-    fixtures.write(self.directory)
-    store = reader.open_store(self.directory)
-    array = mock.MagicMock(wraps=store._arrays['embed'])
-    array.__getitem__.side_effect = store._arrays['embed'].__getitem__
-    array.shape = store._arrays['embed'].shape
-    array.dtype = store._arrays['embed'].dtype
-    store._arrays['embed'] = array
-    store.gather('embed', [9, 0, 10, 1, 9, 3, 8])
-    read = [call.args[0] for call in array.__getitem__.call_args_list]
-    self.assertEqual(read, [slice(0, 4), slice(8, 11)])
-
-  @parameterized.parameters(-1, 11)
-  def test_gather_refuses_a_row_outside(self, row):
-    fixtures.write(self.directory)
-    store = reader.open_store(self.directory)
-    with self.assertRaisesRegex(errors.InputError, 'within 0 to 10'):
-      store.gather('embed', [0, row])
-
   def test_read_refuses_what_is_not_there(self):
     fixtures.write(self.directory)
     store = reader.open_store(self.directory)
@@ -127,8 +84,6 @@ class ReaderTest(parameterized.TestCase):
     store.read('resid_post', 0, 4)
     with self.assertRaisesRegex(errors.InputError, 'shard 1 of resid_post'):
       store.read('resid_post', 0, 11)
-    with self.assertRaisesRegex(errors.InputError, 'shard 1 of resid_post'):
-      store.gather('resid_post', [0, 5])
 
   def test_a_store_without_a_manifest_is_refused(self):
     fixtures.write(self.directory)

@@ -74,10 +74,12 @@ class TokenizerTest(parameterized.TestCase):
 
   def test_special_ids(self):
     tokens = _small()
-    self.assertEqual((tokens.pad_id, tokens.bos_id, tokens.eos_id), (0, 1, 2))
     self.assertEqual(
-      (tokens.vector_begin_id, tokens.vector_end_id, tokens.vector_id),
-      (4, 5, 6),
+      (tokens.bos_id, tokens.eos_id, tokens.vector_id), (1, 2, 6)
+    )
+    self.assertEqual(
+      [tokens.special_id(role) for role in tokenizer.SPECIAL_TOKENS],
+      list(range(8)),
     )
     with self.assertRaisesRegex(errors.InputError, 'no mask_token'):
       tokens.special_id('mask_token')
@@ -151,7 +153,7 @@ class FilesTest(absltest.TestCase):
     )
     read = tokenizer.load(self.folder)
     self.assertIsNone(read.bos_id)
-    self.assertEqual((read.eos_id, read.pad_id), (2, 2))
+    self.assertEqual(read.eos_id, 2)
     self.assertEqual(
       read.encode_prompt('The output'), tokens.encode('The output')
     )
@@ -184,12 +186,9 @@ class IdTokenizerTest(absltest.TestCase):
     self.assertEqual(
       sorted(
         [
-          tokens.pad_id,
-          tokens.vector_id,
-          tokens.vector_begin_id,
-          tokens.vector_end_id,
-          tokens.special_id('unk_token'),
-          tokens.special_id('sep_token'),
+          tokens.special_id(role)
+          for role in tokenizer.SPECIAL_TOKENS
+          if role not in ('bos_token', 'eos_token')
         ]
       ),
       list(range(130, 136)),

@@ -33,7 +33,10 @@ class QuestionTest(parameterized.TestCase):
     at = ids.index(special.vector_id)
     self.assertEqual(
       [ids[at - 1], ids[at + 1]],
-      [special.vector_begin_id, special.vector_end_id],
+      [
+        special.special_id('vector_begin_token'),
+        special.special_id('vector_end_token'),
+      ],
     )
     self.assertNotIn('{', asked)
     for change in (

@@ -27,7 +27,7 @@ class VocabularyTest(absltest.TestCase):
         '<|sep|>',
       ],
     )
-    self.assertEqual((tokens.pad_id, tokens.bos_id, tokens.eos_id), (0, 1, 2))
+    self.assertEqual((tokens.bos_id, tokens.eos_id), (1, 2))
 
   def test_words_are_in_alphabetic_order(self):
     tokens = vocabulary.build_tokenizer(WORLD, ['zebra', 'The', '7'])
