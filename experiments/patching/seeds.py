@@ -5,9 +5,15 @@ r"""Self, stranger and twin over several training seeds, on one target.
 
 Trains an explainer from each of the three models for each seed, on the same
 examples, and evaluates them on held-out people. Finished parts are skipped, so
-the command can be killed, repeated, and run side by side for other seeds
-(`--config.seeds=0,1`) before a last run for all of them collects the figures
-into DIR/results.json.
+the command can be killed and repeated. Seeds can also run side by side, once
+what they share is made:
+
+  python -m experiments.patching.seeds --workdir=DIR '--config.seeds=()'
+  python -m experiments.patching.seeds --workdir=DIR '--config.seeds=(0,)' &
+  python -m experiments.patching.seeds --workdir=DIR '--config.seeds=(1,)' &
+
+A last run for all of them collects the figures into DIR/results.json, which a
+run for some of them does not write.
 """
 
 import statistics
@@ -31,13 +37,19 @@ from selfexplain_jax import files
 
 _INITIAL = {'self': 'target', 'stranger': 'stranger', 'twin': 'twin'}
 _METRICS = ('exact_match', 'exact_match_changed', 'macro_f1')
-_GAPS = ('self_minus_stranger', 'self_minus_twin', 'self_minus_shuffled_vector')
+_GAPS = (
+  'self_minus_stranger',
+  'self_minus_twin',
+  'self_minus_shuffled_vector',
+  'self_minus_metadata',
+)
+_SEEDS = (0, 1, 2)
 
 
 def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
   config = ml_collections.ConfigDict()
-  config.seeds = (0, 1, 2)
+  config.seeds = _SEEDS
   config.explanations = explanations.get_config()
   config.explanations.quota.train = 1200
   config.explainer = explainer.get_config()
@@ -81,6 +93,9 @@ def run(
     figures.append(
       files.read_json(here / 'evaluation/metrics.json', 'figures of a seed')
     )
+  if not set(_SEEDS) <= set(config.seeds):
+    logging.info('No results: they are collected for all of %s', _SEEDS)
+    return
   results = collect(figures)
   files.write_json(out / 'results.json', results)
   for name, by_metric in results.items():
@@ -88,22 +103,44 @@ def run(
 
 
 def collect(figures: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-  """Returns each arm's and each gap's mean over seeds, and their values."""
+  """Returns each arm's and each gap's mean over seeds, and their values.
+
+  Those over balanced cells alone are named `balanced_*`. A figure that is
+  undefined for a seed is None there, and the mean is over the others.
+
+  Args:
+    figures: the content of metrics.json of each seed.
+  """
   results: dict[str, dict[str, Any]] = {}
-  for group, names in (('rows', figures[0]['rows']), ('tests', _GAPS)):
-    for name in names:
-      results[name] = {}
-      for metric in _METRICS:
-        values = [f[group][name][metric]['value'] for f in figures]
-        results[name][metric] = {
-          'mean': statistics.fmean(values),
-          'by_seed': values,
+  for prefix in ('', 'balanced_'):
+    rows = [f.get(f'{prefix}rows', {}) for f in figures]
+    tests = [f.get(f'{prefix}tests', {}) for f in figures]
+    for name in sorted(set().union(*rows)):
+      results[prefix + name] = {
+        metric: _over_seeds([r[name][metric] for r in rows if name in r])
+        for metric in _METRICS
+      }
+    for name in _GAPS:
+      shown = [t[name] for t in tests if name in t]
+      if not shown:
+        continue
+      results[prefix + name] = {
+        metric: {
+          **_over_seeds([t[metric] for t in shown]),
+          'p_by_seed': [t[metric]['p'] for t in shown],
         }
-        if group == 'tests':
-          results[name][metric]['p_by_seed'] = [
-            f[group][name][metric]['p'] for f in figures
-          ]
+        for metric in _METRICS
+      }
   return results
+
+
+def _over_seeds(estimates: list[dict[str, Any]]) -> dict[str, Any]:
+  values = [estimate['value'] for estimate in estimates]
+  defined = [value for value in values if value is not None]
+  return {
+    'mean': statistics.fmean(defined) if defined else None,
+    'by_seed': values,
+  }
 
 
 if __name__ == '__main__':
