@@ -10,6 +10,7 @@ import ml_collections
 
 from launch import cli
 from selfexplain_jax import errors
+from selfexplain_jax import estimate
 from selfexplain_jax.activations import dump
 from selfexplain_jax.activations import layout
 from selfexplain_jax.data import prompts as prompts_lib
@@ -29,51 +30,66 @@ def run(
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
+  # What the target is to read. Its own samples are only drawn once the work
+  # begins: their sizes are known before.
   mesh = mesh_lib.make_mesh(**config.mesh)
-  with jax.set_mesh(mesh):
-    # The target, and what it is to read.
-    model, tokenizer = artefact.load(config.target, mesh)
-    match config.prompts.source:
-      case 'biographies':
-        prompts = pretraining.load(config.target).prompts(tokenizer)
-      case 'samples':
-        prompts = samples.sample_prompts(
-          model, tokenizer, seed=config.seed, **config.prompts.samples
-        )
-      case other:
-        raise errors.InputError(
-          f"config.prompts.source is {other!r}: expected 'biographies' or "
-          "'samples'"
-        )
+  shape = huggingface.read_config(config.target)
+  tokenizer = artefact.load_tokenizer(config.target)
+  prompts = None
+  match config.prompts.source:
+    case 'biographies':
+      prompts = pretraining.load(config.target).prompts(tokenizer)
+      count, kinds = len(prompts), len(prompts.positions)
+      passes = tokens = prompts.padded()[0].size
+    case 'samples':
+      count, kinds = config.prompts.samples.count, len(samples.POSITION_KINDS)
+      tokens = count * config.prompts.samples.length
+      # Each token that is sampled takes a pass over the whole prompt.
+      passes = tokens * config.prompts.samples.length
+    case other:
+      raise errors.InputError(
+        f"config.prompts.source is {other!r}: expected 'biographies' or "
+        "'samples'"
+      )
 
-    # What will be written.
-    layers = tuple(config.layers) or tuple(range(model.config.layers))
-    kinds = len(prompts.positions)
-    plan = dump.Plan(
-      spec=layout.StoreSpec(
-        target=huggingface.weight_hash(config.target)[:12],
-        weight_hash=huggingface.weight_hash(config.target),
-        tokenizer_hash=tokenizer.digest(),
-        sites=tuple(config.sites),
-        layers=layers,
-        width=model.config.width,
-        dtype=config.dtype,
-        rows_per_shard=config.prompts_per_shard * kinds,
-        layered=tuple(s for s in config.sites if sites_lib.site(s).layered),
-      ),
-      rows=len(prompts) * kinds,
-      prompts_per_shard=config.prompts_per_shard,
-    )
-    logging.info(
-      'Dumping: %d prompts, %d rows of %d layers, %.3f GB',
-      len(prompts),
-      plan.rows,
-      len(layers),
-      plan.gigabytes,
-    )
-    if dry_run:
-      return
-    cli.begin(config, workdir)
+  # What will be written.
+  layers = tuple(config.layers) or tuple(range(shape.layers))
+  weight_hash = huggingface.weight_hash(config.target)
+  plan = dump.Plan(
+    spec=layout.StoreSpec(
+      target=weight_hash[:12],
+      weight_hash=weight_hash,
+      tokenizer_hash=tokenizer.digest(),
+      sites=tuple(config.sites),
+      layers=layers,
+      width=shape.width,
+      dtype=config.dtype,
+      rows_per_shard=config.prompts_per_shard * kinds,
+      layered=tuple(s for s in config.sites if sites_lib.site(s).layered),
+    ),
+    rows=count * kinds,
+    prompts_per_shard=config.prompts_per_shard,
+  )
+  logging.info(
+    'Dumping: %d prompts, %d tokens, %d rows of %d layers, %.3f GB, roughly '
+    '%.1f minutes',
+    count,
+    tokens,
+    plan.rows,
+    len(layers),
+    plan.gigabytes,
+    estimate.minutes(estimate.forward(shape.weights, passes)),
+  )
+  if dry_run:
+    return
+  cli.begin(config, workdir)
+
+  with jax.set_mesh(mesh):
+    model, _ = artefact.load(config.target, mesh)
+    if prompts is None:
+      prompts = samples.sample_prompts(
+        model, tokenizer, seed=config.seed, **config.prompts.samples
+      )
     prompts_lib.write(prompts, workdir)
     dump.dump(model, prompts, plan, workdir)
 

@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from launch import cli
+from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
@@ -23,6 +24,10 @@ from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
 from selfexplain_jax.worlds.biographies import pretraining
 from selfexplain_jax.worlds.biographies import recall
+
+# Bytes that a weight takes on disk: float32 in the model, and in each of two
+# checkpoints with at most two moments.
+_BYTES_PER_WEIGHT = 4 * (1 + 2 * 3)
 
 
 def run(
@@ -38,13 +43,18 @@ def run(
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, **config.model
   )
+  mesh = mesh_lib.make_mesh(**config.mesh)
   tokens = config.steps * config.batch * config.row_length
   logging.info(
-    'Pretraining: %d steps of %d x %d tokens, %.2f M tokens in all',
+    'Pretraining: %d steps of %d x %d tokens, %.2f M tokens and %.2f M weights '
+    'in all, %.3f GB, roughly %.1f minutes',
     config.steps,
     config.batch,
     config.row_length,
     tokens / 1e6,
+    shape.weights / 1e6,
+    shape.weights * _BYTES_PER_WEIGHT / 1e9,
+    estimate.minutes(estimate.training(shape.weights, tokens)),
   )
   if dry_run:
     return
@@ -52,7 +62,6 @@ def run(
   out = files.path(workdir)
 
   # The step, under the mesh.
-  mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model = decoder.initialize(shape, jax.random.key(config.seed), mesh)
     optimizer = optimizer_lib.make(config.optimizer, config.steps)

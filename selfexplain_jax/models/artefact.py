@@ -24,9 +24,7 @@ def save(
 def load(
   directory: files.PathLike, mesh: jax.sharding.Mesh
 ) -> tuple[decoder.Decoder, tokenizer_lib.Tokenizer]:
-  """Reads a model and its tokenizer, in float32.
-
-  A directory without a tokenizer gets one that writes token i as `t{i}`.
+  """Reads a model in float32, and its tokenizer as `load_tokenizer` does.
 
   Raises:
     errors.InputError: if the directory holds no model.
@@ -34,9 +32,19 @@ def load(
   model = huggingface.load(
     directory, mesh, dtype='float32', parameter_dtype='float32'
   )
+  return model, load_tokenizer(directory)
+
+
+def load_tokenizer(directory: files.PathLike) -> tokenizer_lib.Tokenizer:
+  """Reads the tokenizer of a model's directory.
+
+  A directory without one gets one that writes token i as `t{i}`.
+
+  Raises:
+    errors.InputError: if the directory holds no model.
+  """
   if (files.path(directory) / 'tokenizer.json').exists():
-    return model, tokenizer_lib.load(directory)
+    return tokenizer_lib.load(directory)
+  vocabulary = huggingface.read_config(directory).vocabulary
   bos_id, eos_id = huggingface.read_token_ids(directory)
-  return model, tokenizer_lib.id_tokenizer(
-    model.config.vocabulary, bos_id, eos_id
-  )
+  return tokenizer_lib.id_tokenizer(vocabulary, bos_id, eos_id)
