@@ -6,8 +6,13 @@ trains an explainer from each of the two, and checks what they claim by running
 the patches again. Stages that are finished are skipped.
 """
 
+from collections.abc import Callable
 from concurrent import futures
+import functools
+import operator
+import os
 import pathlib
+from typing import Any
 
 from absl import flags
 from absl import logging
@@ -23,6 +28,28 @@ from selfexplain_jax import files
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.reports import text
 
+# What the size of a stage is told by: fields of its config.
+_SIZES = {
+  pretrain_target: (
+    'model.layers',
+    'model.width',
+    'world.people',
+    'steps',
+    'batch',
+    'row_length',
+  ),
+  dump_activations: ('prompts.source', 'sites', 'dtype'),
+  make_explanations: (
+    'site',
+    'blocks',
+    'quota.train',
+    'quota.validation',
+    'quota.test',
+  ),
+  train_explainer: ('steps', 'batch', 'row_length', 'examples_per_row'),
+  evaluate_fidelity: ('split', 'examples'),
+}
+
 _SEED = flags.DEFINE_integer('seed', 0, 'Added to the seed of every stage.')
 
 
@@ -30,11 +57,15 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Runs the stages in order."""
+  if (
+    '://' not in workdir
+  ):  # Configs name folders in it, from wherever it is run.
+    workdir = os.path.abspath(os.path.expanduser(workdir))
   out = files.path(workdir)
   config = config.copy_and_resolve_references()
   with config.unlocked():
-    for stage in config.values():
-      stage.seed += _SEED.value
+    for fields in config.values():
+      fields.seed += _SEED.value
 
   target, stranger = out / 'target/model', out / 'stranger/model'
   config.store.target = str(target)
@@ -64,21 +95,47 @@ def run(
     names = ' and '.join(name for name, _ in stages)
     logging.info('Step %d of %d: %s', number, len(plan), names)
     if dry_run:
-      for name, _ in stages:
-        logging.info('%s', config[name].to_json_best_effort(sort_keys=True))
+      for name, stage in stages:
+        logging.info('%s: %s', name, _sizes(stage, config[name]))
       continue
-    with futures.ThreadPoolExecutor(len(stages)) as pool:
-      running = [
-        pool.submit(stage.run, config[name], str(out / name))
-        for name, stage in stages
-      ]
-    for stage_run in running:
-      stage_run.result()
+    if len(stages) == 1:
+      ((name, stage),) = stages
+      stage.run(config[name], str(out / name))
+    else:
+      side_by_side(
+        *(
+          functools.partial(stage.run, config[name], str(out / name))
+          for name, stage in stages
+        )
+      )
     preemption.check()
   if not dry_run:
     figures = files.read_json(out / 'evaluation/metrics.json', 'figures')
     print(text.table(figures))
     print(f'\nReport: {out / "evaluation/report.html"}')
+
+
+def _sizes(stage: Any, config: ml_collections.ConfigDict) -> str:
+  """The sizes of a stage in one line."""
+  values = {name: operator.attrgetter(name)(config) for name in _SIZES[stage]}
+  return ', '.join(f'{name} {value}' for name, value in values.items())
+
+
+def side_by_side(*work: Callable[[], object]) -> None:
+  """Does several things at once.
+
+  If one fails the others are asked to leave, and its error is raised when they
+  have left.
+  """
+  with futures.ThreadPoolExecutor(len(work)) as pool:
+    running = [pool.submit(one) for one in work]
+    ended, _ = futures.wait(running, return_when=futures.FIRST_EXCEPTION)
+    failures = [e for one in ended if (e := one.exception()) is not None]
+    if failures:
+      preemption.ask()
+  if failures:
+    # One that was asked to leave has no news.
+    raise min(failures, key=lambda e: isinstance(e, preemption.Preempted))
 
 
 if __name__ == '__main__':

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Iterator
 import sys
+import threading
 import time
 from typing import TypeVar
 
@@ -22,7 +23,9 @@ def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     total: how many there are.
     what: what each of them is, in the plural, such as 'batches of cells'.
   """
-  if sys.stderr.isatty():
+  # Bars of work in several threads would write over each other.
+  alone = threading.current_thread() is threading.main_thread()
+  if alone and sys.stderr.isatty():
     yield from tqdm.tqdm(items, total=total, desc=what, leave=False)
     return
   start = shown = time.monotonic()

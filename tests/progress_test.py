@@ -3,12 +3,14 @@
 
 import itertools
 import sys
+import threading
 import time
 from unittest import mock
 
 from absl import logging
 from absl.testing import absltest
 from absl.testing import parameterized
+import tqdm
 
 from selfexplain_jax import progress
 
@@ -35,6 +37,20 @@ class ProgressTest(parameterized.TestCase):
       if item == 2:
         break
     self.assertEqual(next(items), 3)
+
+  def test_a_bar_in_the_main_thread_alone(self):
+    self.terminal(True)
+
+    def work():
+      list(progress.track(range(3), 3, 'cells'))
+
+    with mock.patch.object(tqdm, 'tqdm', side_effect=lambda x, **_: x) as bar:
+      work()
+      bar.assert_called_once()
+      thread = threading.Thread(target=work)
+      thread.start()
+      thread.join()
+      bar.assert_called_once()
 
   def test_elsewhere_a_line_now_and_then_and_at_the_end(self):
     self.terminal(False)

@@ -1,6 +1,10 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Preemption: SIGTERM asks a job to save at the next step and to leave."""
+"""Preemption: a job is asked to save at its next step and to leave.
 
+SIGTERM asks, and so does the first Ctrl-C.
+"""
+
+import os
 import signal
 
 
@@ -12,8 +16,15 @@ _asked = False
 
 
 def listen() -> None:
-  """Starts to note SIGTERM in place of dying from it."""
+  """Starts to note SIGTERM, and SIGINT once, in place of dying from it."""
   signal.signal(signal.SIGTERM, _note)
+  signal.signal(signal.SIGINT, _note)
+
+
+def ask() -> None:
+  """Asks the job to leave: all of its threads."""
+  global _asked
+  _asked = True
 
 
 def asked() -> bool:
@@ -22,9 +33,12 @@ def asked() -> bool:
 
 
 def _note(signum: int, frame: object) -> None:
-  global _asked
-  del signum, frame
-  _asked = True
+  del frame
+  ask()
+  if signum == signal.SIGINT:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A handler must not use buffered files, which may be in use already.
+    os.write(2, b'\nSaving at the next step; Ctrl-C again to leave now.\n')
 
 
 def check() -> None:

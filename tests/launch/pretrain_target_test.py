@@ -90,7 +90,8 @@ class PretrainTargetTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.workdir = pathlib.Path(self.create_tempdir().full_path)
-    self.addCleanup(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+    for name in (signal.SIGINT, signal.SIGTERM):
+      self.addCleanup(signal.signal, name, signal.getsignal(name))
     self.addCleanup(setattr, preemption, '_asked', False)
 
   def run_here(self):

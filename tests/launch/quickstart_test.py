@@ -4,8 +4,10 @@
 from collections.abc import Callable
 import contextlib
 import io
+import os
 import pathlib
 import shutil
+import time
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -21,6 +23,7 @@ from launch import train_explainer
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
+from selfexplain_jax.distributed import preemption
 
 _STAGES = {
   'store': dump_activations,
@@ -156,7 +159,7 @@ _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ('self_explainer', {'row_length': 8}, 'at most 8'),
   ('evaluation', {'target': '{run}/stranger/model'}, 'explains another model'),
   ('evaluation', {'split': 'exam'}, "no records of split 'exam'"),
-  ('evaluation', {'explainers.self': '{run}/nobody'}, 'explainer.json'),
+  ('evaluation', {'explainers.self': '{run}/nobody'}, '/nobody'),
 )
 
 
@@ -171,6 +174,11 @@ class QuickstartTest(parameterized.TestCase):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
       quickstart.run(quickstart_config.get_config('test'), str(cls.run_))
     cls.printed = printed.getvalue()
+
+  def setUp(self):
+    super().setUp()
+    # Where a stage fails, the one beside it is asked to leave.
+    self.addCleanup(setattr, preemption, '_asked', False)
 
   def figures(self) -> dict:
     return files.read_json(self.run_ / 'evaluation/metrics.json', 'figures')
@@ -250,6 +258,28 @@ class QuickstartTest(parameterized.TestCase):
     self.assertEqual(state(), before)
     self.assertEqual(printed.getvalue(), self.printed)
 
+  def test_a_relative_workdir_is_the_same(self):
+    before = os.getcwd()
+    self.addCleanup(os.chdir, before)
+    os.chdir(self.run_.parent)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      quickstart.run(quickstart_config.get_config('test'), self.run_.name)
+    self.assertEqual(printed.getvalue(), self.printed)
+
+  def test_dry_run_tells_sizes_and_writes_nothing(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path) / 'none'
+    with self.assertLogs() as log:
+      quickstart.run(quickstart_config.get_config(), str(workdir), True)
+    lines = [record.getMessage() for record in log.records]
+    self.assertIn(
+      'stranger: model.layers 6, model.width 128, world.people 200, steps 400, '
+      'batch 32, row_length 64',
+      lines,
+    )
+    self.assertLen([line for line in lines if line.startswith('Step ')], 5)
+    self.assertLen(lines, 5 + 7)
+    self.assertFalse(workdir.exists())
+
   def test_another_config_is_refused(self):
     config = quickstart_config.get_config('test')
     config.self_explainer.steps = 5
@@ -303,6 +333,41 @@ class QuickstartTest(parameterized.TestCase):
       }
     )
     self.assert_refused(stage, config, said)
+
+
+class SideBySideTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.addCleanup(setattr, preemption, '_asked', False)
+
+  def left_when_asked(self):
+    for _ in range(1000):
+      preemption.check()
+      time.sleep(0.01)
+    self.fail('it was not asked to leave')
+
+  def test_a_failure_asks_the_other_to_leave_and_is_raised(self):
+    def fail():
+      raise errors.InputError('this one')
+
+    for work in (
+      (fail, self.left_when_asked),
+      (self.left_when_asked, fail),
+    ):
+      preemption._asked = False
+      with self.assertRaisesRegex(errors.InputError, 'this one'):
+        quickstart.side_by_side(*work)
+
+  def test_both_leave_when_asked(self):
+    preemption.ask()
+    with self.assertRaises(preemption.Preempted):
+      quickstart.side_by_side(self.left_when_asked, self.left_when_asked)
+
+  def test_nobody_is_asked_where_nothing_fails(self):
+    done = []
+    quickstart.side_by_side(lambda: done.append(1), lambda: done.append(2))
+    self.assertCountEqual(done, [1, 2])
+    self.assertFalse(preemption.asked())
 
 
 if __name__ == '__main__':
