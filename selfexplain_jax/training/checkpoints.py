@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Checkpoints of a training run: asynchronous, digested, never half-read.
+"""Checkpoints of a training run: whole, digested, never half-read.
 
 The only module that touches Orbax, whose names still move between versions. On
 disk a state is a flat mapping of leaf names to arrays, so that its layout does
@@ -7,6 +7,7 @@ not depend on how the tree is wrapped in memory. Orbax does not check what it
 reads (one flipped bit loads silently), so every leaf has a digest of ours.
 """
 
+import threading
 from typing import Any
 
 from absl import logging
@@ -15,6 +16,10 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from selfexplain_jax import files
+
+# Orbax numbers what a process saves and mixes up two saves that are under way,
+# as when two runs train side by side; so one run at a time is in Orbax.
+_IN_ORBAX = threading.Lock()
 
 
 def leaf_names(tree: Any) -> list[str]:
@@ -43,31 +48,33 @@ class Checkpoints:
 
   def __init__(self, directory: files.PathLike, keep: int = 2):
     policies = ocp.training.preservation_policies
-    self._checkpointer = ocp.training.Checkpointer(
-      str(files.path(directory)),
-      preservation_policy=policies.LatestN(keep),
-      cleanup_tmp_directories=True,
-    )
+    with _IN_ORBAX:
+      self._checkpointer = ocp.training.Checkpointer(
+        str(files.path(directory)),
+        preservation_policy=policies.LatestN(keep),
+        cleanup_tmp_directories=True,
+      )
 
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-    """Starts to save a state; waits only for the previous save.
+    """Saves a state, and returns when it is whole on disk.
 
     Args:
       step: steps done.
       state: a tree of arrays.
       meta: what else the run needs to go on, as JSON.
     """
-    self._checkpointer.wait()
     leaves = jax.tree.leaves(state)
     flat = dict(zip(leaf_names(state), leaves, strict=True))
-    self._checkpointer.save_checkpointables_async(
-      step,
-      {
-        'state': flat,
-        'meta': {'step': step, 'run': meta, 'digests': digests(flat)},
-      },
-      overwrite=True,  # One that was passed over.
-    )
+    content = {
+      'state': flat,
+      'meta': {'step': step, 'run': meta, 'digests': digests(flat)},
+    }
+    with _IN_ORBAX:
+      self._checkpointer.save_checkpointables(
+        step,
+        content,
+        overwrite=True,  # One that was passed over.
+      )
 
   def restore(self, state: Any) -> tuple[int, Any, dict[str, Any]] | None:
     """Restores the latest whole checkpoint.
@@ -89,9 +96,10 @@ class Checkpoints:
     }
     for found in sorted(self._checkpointer.checkpoints, key=lambda c: -c.step):
       try:
-        loaded = self._checkpointer.load_checkpointables(
-          found.step, {'state': abstract, 'meta': None}
-        )
+        with _IN_ORBAX:
+          loaded = self._checkpointer.load_checkpointables(
+            found.step, {'state': abstract, 'meta': None}
+          )
         meta = loaded['meta']
         if digests(loaded['state']) != meta['digests']:
           raise ValueError('its digests do not match')
@@ -103,5 +111,6 @@ class Checkpoints:
     return None
 
   def close(self) -> None:
-    """Waits for the save in progress."""
-    self._checkpointer.close()
+    """Lets go of the directory."""
+    with _IN_ORBAX:
+      self._checkpointer.close()

@@ -28,9 +28,7 @@ _SHAPE = config_lib.DecoderConfig(
   mlp_width=24,
 )
 _OPTIMIZER = ml_collections.ConfigDict(
-  dict(
-    peak_rate=0.1, adam_rate=1.0, warmup=1, weight_decay=0.1, clip_norm=1.0
-  )
+  dict(peak_rate=0.1, adam_rate=1.0, warmup=1, weight_decay=0.1, clip_norm=1.0)
 )
 _FROZEN = ('gate', 'up', 'down')
 
