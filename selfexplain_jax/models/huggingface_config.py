@@ -112,20 +112,20 @@ def read_config(directory: files.PathLike) -> config_lib.DecoderConfig:
   if dtype not in _DTYPES:
     _refuse(where, 'dtype', dtype, ', '.join(_DTYPES))
   theta, scaling = _rope(raw, where)
+  sizes = _integers(raw, where)
+  epsilon = _number(raw, 'rms_norm_eps', where)
   try:
     return config_lib.DecoderConfig(
-      **_integers(raw, where),
+      **sizes,
       rope_theta=theta,
       rope_scaling=scaling,
-      norm_epsilon=_number(raw, 'rms_norm_eps', where),
+      norm_epsilon=epsilon,
       query_key_norm=family == 'qwen3',
       tied=tied,
       dtype=dtype,
       parameter_dtype=dtype,
     )
-  except errors.InputError:
-    raise
-  except ValueError as e:
+  except errors.InputError as e:
     raise errors.InputError(f'{where}: {e}') from e
 
 

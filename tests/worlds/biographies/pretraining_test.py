@@ -39,10 +39,10 @@ class CorpusTest(absltest.TestCase):
 
   def test_tokenizer_writes_questions_on_every_layer(self):
     tokenizer = CORPUS.tokenizer(3)
-    text = 'At layers 0 to 2 the most likely output'
+    text = 'The most likely output at layers 0 to 2'
     self.assertEqual(tokenizer.decode(tokenizer.encode(text)), text)
     with self.assertRaises(errors.InputError):
-      tokenizer.encode('At layers 3')
+      tokenizer.encode('at layers 3')
     self.assertNotEqual(tokenizer.digest(), CORPUS.tokenizer(4).digest())
 
   def test_prompts_are_those_of_its_world(self):
