@@ -109,8 +109,8 @@ class Validation:
       'shuffled_vector_loss': self._loss(model, self._shuffled),
     }
     logging.info(
-      'Validation at step %d: exact match %.3f and loss %.4f, with shuffled '
-      'vectors %.3f and %.4f',
+      'Validation at step %d: exact match %.3f, with shuffled vectors %.3f; '
+      'loss %.4f, with shuffled vectors %.4f',
       *point.values(),
     )
     curve = [*notes.get('curve', []), point]
