@@ -38,8 +38,8 @@ ASIDE_BEHIND = 0.3
 ASIDE_BEFORE = 0.1
 
 # Who a sentence is about, and how it is put, is drawn at random: a model cannot
-# learn it, and its loss is mostly noise in the gradient. With this weight, and
-# 1 for the values that are told, facts are learned in half the tokens.
+# learn it, and its loss is mostly noise in the gradient. So it has this weight,
+# and the values that are told have 1.
 RANDOM_WEIGHT = 0.05
 
 FRAME_WORDS = (
