@@ -311,7 +311,7 @@ def forward(
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
   # Recomputing a block in the backward pass costs less than the scan's stacking
-  # of what it would otherwise keep: less time on CPU in a trial, and less memory.
+  # of what it would otherwise keep: it took less time on CPU in a trial.
   step = jax.checkpoint(
     functools.partial(_scan_step, model.config, turn, seen, tap),
     prevent_cse=False,
