@@ -31,7 +31,9 @@ def _sample(model, bos_id, key, index_B, length):
 
   def step(at, tokens):
     hidden, _ = decoder.forward(model, tokens)
+    # What follows another begin token would be another text.
     logits = decoder.unembed(model, hidden[:, at - 1])
+    logits = logits.at[:, bos_id].set(-jnp.inf)
     now_B = jax.vmap(jax.random.fold_in, (0, None))(keys_B, at)
     drawn = jax.vmap(jax.random.categorical)(now_B, logits)
     return tokens.at[:, at].set(drawn.astype(jnp.int32))
@@ -47,7 +49,7 @@ def sample_prompts(
   length: int,
   seed: int,
 ) -> prompts_lib.Prompts:
-  """Samples prompts from BOS.
+  """Samples prompts from BOS, which none of them holds again.
 
   Each is a group of its own; 60% are for training, 20% for validation and 20%
   for test. No answer is right, so none is filtered.
