@@ -55,6 +55,7 @@ class StoriesTest(absltest.TestCase):
     made.target = str(_MODEL)
     made.store = f'{self.out}/store'
     made.quota = dict(train=4, validation=1, test=2)
+    made.floor.unchanged = 1.0  # A tenth of so small a quota is nothing.
     make_explanations.run(made, f'{self.out}/set')
     explained = explanations.read(f'{self.out}/set')
     blocks = {(r['first_layer'], r['last_layer']) for r in explained.rows}
