@@ -71,7 +71,9 @@ def run(
     cli.begin(config, workdir)
 
     # The step, and what is measured on validation people.
-    injection = injection_lib.make(config.injection, model, tokenizer.vector_id)
+    injection = injection_lib.make(
+      config.injection, model, tokenizer.vector_id, config.injection_block
+    )
     frozen = () if config.lora_rank else tuple(config.frozen)
     freezing.check(model, frozen)
     optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)

@@ -18,7 +18,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.initial = ''
   config.seed = 0
   config.examples = 0  # All of them.
-  config.injection = 'replace_embedding'
+  config.injection = 'add_norm_matched'
+  config.injection_block = 0  # After which block of the explainer.
   # Rank of an adapter; 0 trains all weights that are not frozen.
   config.lora_rank = 0
   # Not trained, so that the explainer keeps what it knows of people that no

@@ -31,7 +31,7 @@ class Answers(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
 def _generate(model, injection, tokens, lengths, vectors, new_tokens, end_id):
-  embeddings = injection_lib.embed(model, injection, tokens, vectors)
+  embeddings, tap = injection_lib.inject(model, injection, tokens, vectors)
   return generate.generate(
     model,
     tokens,
@@ -39,6 +39,7 @@ def _generate(model, injection, tokens, lengths, vectors, new_tokens, end_id):
     new_tokens=new_tokens,
     end_id=end_id,
     embeddings_BxTxD=embeddings,
+    tap=tap,
   )
 
 

@@ -38,6 +38,7 @@ class Explainer:
     note = {
       'injection': self.injection.mode,
       'norm': self.injection.norm,
+      'block': self.injection.block,
       'phrasings': list(self.phrasings),
       'training': training,
     }
@@ -58,7 +59,10 @@ def load(directory: files.PathLike, mesh: jax.sharding.Mesh) -> Explainer:
       model=model,
       tokenizer=tokenizer,
       injection=injection_lib.Injection(
-        note['injection'], tokenizer.vector_id, note['norm']
+        note['injection'],
+        tokenizer.vector_id,
+        note['norm'],
+        note['block'],
       ),
       phrasings=tuple(note['phrasings']),
     )

@@ -34,7 +34,7 @@ def answer_loss(
       `vectors` f32[B, K, D], as `data.packing` makes them.
     adapter: of the explainer's layers.
   """
-  embeddings = injection_lib.embed(
+  embeddings, tap = injection_lib.inject(
     model, injection, batch['tokens'], batch['vectors']
   )
   hidden, _ = decoder.forward(
@@ -43,6 +43,7 @@ def answer_loss(
     positions_BxT=batch['positions'],
     segments_BxT=batch['segments'],
     embeddings_BxTxD=embeddings,
+    tap=tap,
     adapter=adapter,
   )
   losses = language_modelling.cross_entropy(

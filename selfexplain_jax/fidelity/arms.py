@@ -170,7 +170,7 @@ def all_arms(
     model, tokenizer = artefact.load(initial, mesh)
     own = explainer('self')
     injection = injection_lib.make(
-      own.injection.mode, model, tokenizer.vector_id
+      own.injection.mode, model, tokenizer.vector_id, own.injection.block
     )
     return say_untrained(
       asked,

@@ -45,6 +45,7 @@ def generate(
   new_tokens: int,
   end_id: int | jax.Array,
   embeddings_BxTxD: jax.Array | None = None,
+  tap: decoder.Tap | None = None,
 ) -> Generated:
   """Continues prompts greedily until the end token or `new_tokens` tokens.
 
@@ -58,6 +59,8 @@ def generate(
     new_tokens: most tokens to generate, N.
     end_id: the token that ends a row.
     embeddings_BxTxD: taken in place of the prompts' token embeddings.
+    tap: at the blocks' sites of the prompts alone: nothing is read or written
+      while tokens are generated.
   """
   batch, prompt = tokens_BxT.shape
   config = model.config
@@ -68,10 +71,12 @@ def generate(
   positions = jnp.arange(prompt, dtype=jnp.int32)[None]
   turn = decoder.rotation(config, positions)
   seen = decoder.visible(None, batch, prompt)
-  x, (key, value) = jax.lax.scan(
-    functools.partial(_prefill_step, config, turn, seen),
-    embeddings_BxTxD,
-    model.layers,
+  state = None if tap is None else tap.start(tokens_BxT)
+  indices = jnp.arange(config.layers, dtype=jnp.int32)
+  (x, _), (key, value) = jax.lax.scan(
+    functools.partial(_prefill_step, config, turn, seen, tap),
+    (embeddings_BxTxD, state),
+    (model.layers, indices),
   )
   room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
   key, value = jnp.pad(key, room), jnp.pad(value, room)
@@ -115,16 +120,25 @@ def _untapped(site: str, value: jax.Array) -> jax.Array:
   return value
 
 
-def _prefill_step(config, turn, seen, x, layer):
+def _prefill_step(config, turn, seen, tap, carry, layer_and_index):
   """Runs a block over the prompts and returns its keys and values."""
+  x, state = carry
+  layer, index = layer_and_index
   kept = []
+
+  def visit(site: str, value: jax.Array) -> jax.Array:
+    nonlocal state
+    if tap is None:
+      return value
+    state, value = tap.visit(state, site, index, value)
+    return value
 
   def attend(query, key, value):
     kept.extend((key, value))
     return decoder.attention(query, key, value, seen)
 
-  x = decoder.block(config, layer, x, turn, attend, _untapped)
-  return x, tuple(kept)
+  x = decoder.block(config, layer, x, turn, attend, visit)
+  return (x, state), tuple(kept)
 
 
 def _decode_step(

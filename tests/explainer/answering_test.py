@@ -12,7 +12,7 @@ from tests.models import tiny
 
 VECTOR, NEW, ASKED = 6, 5, 11
 MODEL = tiny.model(layers=2)
-INJECTION = injection_lib.Injection('replace_embedding_scaled', VECTOR, 3.0)
+INJECTION = injection_lib.Injection('add_norm_matched', VECTOR, 3.0, block=0)
 
 
 def _questions():
@@ -28,15 +28,18 @@ def _questions():
 
 def _slow(ids, vector, end_id):
   """Returns an answer and its log probability, one whole run a token."""
-  table = np.asarray(MODEL.embedding[...], np.float64)
-  shown = vector.astype(np.float64) * 3.0 / np.linalg.norm(vector)
+  direction = vector.astype(np.float64) / np.linalg.norm(vector)
+
+  def show(site, layer, x):
+    # A vector token that the model says itself is a token like any other.
+    if (site, layer) == ('resid_post', 0):
+      at = ids.index(VECTOR)
+      x[at] += direction * np.linalg.norm(x[at])
+    return x
+
   answer, total = [], 0.0
   while len(answer) < NEW:
-    # A vector token that the model says itself is a token like any other.
-    embeddings = table[np.array([*ids, *answer])]
-    embeddings[ids.index(VECTOR)] = shown
-    tokens = np.array([*ids, *answer])
-    logits = oracle.forward(MODEL, tokens, None, embeddings)[0][-1]
+    logits = oracle.forward(MODEL, np.array([*ids, *answer]), show)[0][-1]
     token = int(np.argmax(logits))
     total += logits[token] - np.log(np.sum(np.exp(logits)))
     if token == end_id:

@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of the explainer's loss against one example at a time."""
 
+import functools
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
@@ -10,12 +12,12 @@ import optax
 from selfexplain_jax.data import packing
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import train_step
-from selfexplain_jax.models import decoder
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import state as state_lib
+from tests.models import oracle
 from tests.models import tiny
 
-VECTOR, NORM, CAPACITY, PER_ROW = 6, 2.5, 24, 3
+VECTOR, NORM, BLOCK, CAPACITY, PER_ROW = 6, 2.5, 1, 24, 3
 MODEL = tiny.model(layers=2)
 # The rows of a batch; the second has room for another example.
 ROWS = (
@@ -39,24 +41,27 @@ def _batch(vectors=VECTORS):
 
 
 def _loss(mode, batch):
-  injection = injection_lib.Injection(mode, VECTOR, NORM)
+  injection = injection_lib.Injection(mode, VECTOR, NORM, BLOCK)
   return float(jax.jit(train_step.answer_loss)(MODEL, injection, batch))
 
 
-@jax.jit
-def _logits(tokens, embeddings):
-  hidden, _ = decoder.forward(MODEL, tokens, embeddings_BxTxD=embeddings)
-  return decoder.unembed(MODEL, hidden)
+def _show(mode, here, vector, site, layer, x):
+  """Shows a vector, as an edit of the oracle."""
+  direction = vector / np.linalg.norm(vector)
+  if mode == 'add_norm_matched':
+    if (site, layer) == ('resid_post', BLOCK):
+      x[here] += direction * np.linalg.norm(x[here])
+  elif site == 'embed':
+    scaled = mode == 'replace_embedding_scaled'
+    x[here] = direction * NORM if scaled else vector
+  return x
 
 
 def _alone(mode, question, answer, vector):
   """Returns the losses of the answer tokens of one example, in float64."""
-  if mode == 'replace_embedding_scaled':
-    vector = vector * NORM / np.linalg.norm(vector)
   ids = np.array([*question, *answer], np.int32)
-  embeddings = np.asarray(MODEL.embedding[...])[ids]
-  embeddings[ids == VECTOR] = vector
-  logits = np.asarray(_logits(ids[None], embeddings[None]), np.float64)[0]
+  shown = functools.partial(_show, mode, ids == VECTOR, vector)
+  logits, _ = oracle.forward(MODEL, ids, shown)
   said = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
   start = len(question)
   return [-said[start + i - 1, token] for i, token in enumerate(answer)]

@@ -124,7 +124,7 @@ class ArmsTest(absltest.TestCase):
       mock.patch.object(artefact, 'load', lambda d, mesh: (d, TOKENIZER))
     )
     self.enter_context(
-      mock.patch.object(injection, 'make', lambda mode, m, v: (mode, m, v))
+      mock.patch.object(injection, 'make', lambda mode, m, v, b: (mode, m, v))
     )
     folders = {name: f'folder of {name}' for name in names}
     return arms.all_arms(ASKED, folders, 'folder of initial', None)
