@@ -37,7 +37,7 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
     config.explanations.require_right = False
     for trained in (config.self_explainer, config.stranger_explainer):
       trained.steps, trained.batch, trained.checkpoint_every = 4, 2, 2
-      trained.replay.batch = 1
+      trained.replay.batch, trained.frozen.blocks = 1, 1
       trained.evaluate_every = 2
       trained.validation_examples = 8
     config.evaluation.examples = 24

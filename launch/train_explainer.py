@@ -74,7 +74,9 @@ def run(
     injection = injection_lib.make(
       config.injection, model, tokenizer.vector_id, config.injection_block
     )
-    frozen = () if config.lora_rank else tuple(config.frozen)
+    frozen = freezing.NOTHING
+    if not config.lora_rank:
+      frozen = freezing.Frozen(tuple(config.frozen.names), config.frozen.blocks)
     freezing.check(model, frozen)
     optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
     trained: decoder.Decoder | lora.Lora = model
@@ -89,7 +91,7 @@ def run(
       name='explainer',
       steps=config.steps,
       step=train_step.make_step(
-        optimizer, injection, config.replay.weight, base, frozen
+        optimizer, injection, config.replay.weight, base
       ),
       batches=functools.partial(
         replay.mixed,

@@ -23,8 +23,8 @@ def get_config() -> ml_collections.ConfigDict:
   # Rank of an adapter; 0 trains all weights that are not frozen.
   config.lora_rank = 0
   # Not trained, so that the explainer keeps what it knows of people that no
-  # question names; chosen in single trials on validation people.
-  config.frozen = ('gate', 'up', 'down')
+  # question names: the MLPs of the first blocks, where facts are looked up.
+  config.frozen = dict(names=('gate', 'up', 'down'), blocks=3)
   config.optimizer = dict(
     peak_rate=0.007, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )

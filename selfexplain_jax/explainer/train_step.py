@@ -12,7 +12,6 @@ import optax
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import lora
-from selfexplain_jax.training import freezing
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import state as state_lib
 
@@ -61,7 +60,6 @@ def make_step(
   injection: injection_lib.Injection,
   replay_weight: float,
   base: decoder.Decoder | None = None,
-  frozen: tuple[str, ...] = (),
 ) -> Callable:
   """Returns the compiled step; it donates its state.
 
@@ -74,11 +72,9 @@ def make_step(
       `batch['replay']`, which keep the explainer from forgetting;
       without that field nothing is replayed.
     base: the frozen explainer whose adapter is trained; None for all weights.
-    frozen: ends of the names of parameters that get no gradient.
   """
 
   def loss(trained: Any, base: decoder.Decoder | None, batch: Batch):
-    trained = freezing.hold(trained, frozen)
     model, adapter = trained, None
     if base is not None:
       model = lora.with_embedding(base, trained)

@@ -21,7 +21,9 @@ def schedule(config: ml_collections.ConfigDict, steps: int) -> optax.Schedule:
 
 
 def make(
-  config: ml_collections.ConfigDict, steps: int, frozen: tuple[str, ...] = ()
+  config: ml_collections.ConfigDict,
+  steps: int,
+  frozen: freezing.Frozen = freezing.NOTHING,
 ) -> optax.GradientTransformation:
   """Makes the optimizer.
 
@@ -29,11 +31,11 @@ def make(
     config: `peak_rate` of Muon's matrices, `adam_rate` as a multiple of it,
       `warmup` in steps, `weight_decay` of the matrices, and `clip_norm`.
     steps: length of the schedule.
-    frozen: ends of the names of parameters that are never updated, and for
-      which nothing is remembered.
+    frozen: what is never updated, not even by weight decay.
   """
   rate = schedule(config, steps)
-  trained = optax.chain(
+  return optax.chain(
+    freezing.hold(frozen),
     optax.clip_by_global_norm(config.clip_norm),
     contrib.muon(
       rate,
@@ -41,10 +43,7 @@ def make(
       adam_learning_rate=lambda step: config.adam_rate * rate(step),
       muon_weight_dimension_numbers=_matrices,
     ),
-  )
-  return optax.transforms.partition(
-    {'trained': trained, 'frozen': optax.set_to_zero()},
-    lambda params: freezing.labels(params, frozen),
+    freezing.hold(frozen),
   )
 
 

@@ -30,18 +30,19 @@ _SHAPE = config_lib.DecoderConfig(
 _OPTIMIZER = ml_collections.ConfigDict(
   dict(peak_rate=0.1, adam_rate=1.0, warmup=1, weight_decay=0.1, clip_norm=1.0)
 )
-_FROZEN = ('gate', 'up', 'down')
+_NAMES = ('gate', 'up', 'down')
+_BOTH = freezing.Frozen(_NAMES, 2)
+_FIRST = freezing.Frozen(_NAMES, 1)
 
 
 def _moved(trained, base, frozen):
-  """Names of the leaves that three steps change."""
+  """Names of the leaves that three steps change, of stacks the rows."""
   optimizer = optimizer_lib.make(_OPTIMIZER, 8, frozen)
   step = train_step.make_step(
     optimizer,
     injection.Injection('replace_embedding', 6, 1.0),
     0.0,
     base,
-    frozen,
   )
   rng = np.random.default_rng(0)
   batch = {
@@ -58,11 +59,12 @@ def _moved(trained, base, frozen):
     state, _ = step(state, batch)
   after = jax.device_get(jax.tree.leaves(state.model))
   names = checkpoints.leaf_names(trained)
-  return {
-    name
-    for name, a, b in zip(names, before, after, strict=True)
-    if not np.array_equal(a, b)
-  }
+  moved = set()
+  for name, a, b in zip(names, before, after, strict=True):
+    stacked = name.startswith('layers.')
+    parts = enumerate(zip(a, b, strict=True)) if stacked else [('', (a, b))]
+    moved |= {f'{name}{i}' for i, (a, b) in parts if not np.array_equal(a, b)}
+  return moved
 
 
 class FreezingTest(absltest.TestCase):
@@ -72,29 +74,36 @@ class FreezingTest(absltest.TestCase):
     self.enter_context(jax.set_mesh(self.mesh))
     self.model = decoder.initialize(_SHAPE, jax.random.key(0), self.mesh)
 
-  def test_frozen_leaves_stay_bit_for_bit_and_all_others_move(self):
-    names = set(checkpoints.leaf_names(self.model))
-    frozen = {f'layers.{name}' for name in _FROZEN}
-    self.assertEqual(_moved(self.model, None, _FROZEN), names - frozen)
-    self.assertEqual(_moved(self.model, None, ()), names)
-
-  def test_nothing_is_remembered_of_frozen_leaves(self):
-    memory = optimizer_lib.make(_OPTIMIZER, 8, _FROZEN).init(self.model)
-    remembered = checkpoints.leaf_names(memory)
-    self.assertFalse([n for n in remembered if n.endswith(_FROZEN)])
-    self.assertTrue([n for n in remembered if n.endswith('query')])
+  def test_what_is_frozen_stays_bit_for_bit_and_all_else_moves(self):
+    everything = _moved(self.model, None, freezing.NOTHING)
+    self.assertContainsSubset(
+      {'embedding', 'final_norm', 'layers.query0', 'layers.down1'}, everything
+    )
+    for frozen in (_FIRST, _BOTH):
+      held = {
+        f'layers.{name}{block}'
+        for name in _NAMES
+        for block in range(frozen.blocks)
+      }
+      self.assertContainsSubset(held, everything)
+      self.assertEqual(_moved(self.model, None, frozen), everything - held)
 
   def test_an_adapter_is_trained_whole(self):
     adapter = lora.initialize(self.model, 2, jax.random.key(1), self.mesh)
     names = set(checkpoints.leaf_names(adapter))
-    self.assertEqual(_moved(adapter, self.model, ()), names)
+    self.assertEqual(_moved(adapter, self.model, freezing.NOTHING), names)
     # Names of an adapter's factors end in 'up' and 'down', and are not those.
-    self.assertEqual(_moved(adapter, self.model, _FROZEN), names)
+    self.assertEqual(_moved(adapter, self.model, _BOTH), names)
 
-  def test_an_unknown_name_is_refused(self):
-    freezing.check(self.model, _FROZEN)
-    with self.assertRaisesRegex(errors.InputError, "'gates'.*gate"):
-      freezing.check(self.model, ('gates',))
+  def test_what_the_model_lacks_is_refused(self):
+    freezing.check(self.model, _BOTH)
+    for frozen, what in (
+      (freezing.Frozen(('gates',), 1), "'gates'.*gate"),
+      (freezing.Frozen(('embedding',), 1), "'embedding'.*gate"),
+      (freezing.Frozen(('gate',), 3), 'blocks is 3: expected 0 to 2'),
+    ):
+      with self.assertRaisesRegex(errors.InputError, what):
+        freezing.check(self.model, frozen)
 
 
 if __name__ == '__main__':
