@@ -28,13 +28,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer = dict(
     peak_rate=0.007, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )
-  config.steps = 600
-  config.batch = 12
+  config.steps = 1200
+  config.batch = 6
   config.row_length = 144
   config.examples_per_row = 4
-  config.replay = dict(batch=4, weight=0.1)
-  config.evaluate_every = 150
+  config.replay = dict(batch=2, weight=0.1)
+  config.evaluate_every = 300
   config.validation_examples = 256
-  config.checkpoint_every = 150
+  config.checkpoint_every = 300
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -3,7 +3,8 @@ r"""Self, stranger and twin over several training seeds, on one target.
 
   python -m experiments.patching.seeds --workdir=DIR
 
-Trains an explainer from each of the three models for each seed, on the same
+The world has twice as many people as the quickstart's, and explainers train
+longer. Trains one from each of the three models for each seed, on the same
 examples, and evaluates them on held-out people. Finished parts are skipped, so
 the command can be killed and repeated. Seeds can also run side by side, once
 what they share is made:
@@ -50,10 +51,14 @@ def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
   config = ml_collections.ConfigDict()
   config.seeds = _SEEDS
+  config.people = 400
+  config.pretraining_steps = 700
   config.explanations = explanations.get_config()
-  config.explanations.quota.train = 1200
+  config.explanations.quota = dict(train=1200, validation=40, test=80)
   config.explainer = explainer.get_config()
-  config.explainer.steps = 1200
+  config.explainer.steps = 2400
+  config.explainer.evaluate_every = 400
+  config.explainer.validation_examples = 512
   config.evaluation = evaluation.get_config()
   return config
 
@@ -67,7 +72,10 @@ def run(
     logging.info('%d explainers', len(_INITIAL) * len(config.seeds))
     return
   for name in _INITIAL.values():
-    pretrain_target.run(pretrain.get_config(name), str(out / name))
+    model = pretrain.get_config(name)
+    model.world.people = config.people
+    model.steps = config.pretraining_steps
+    pretrain_target.run(model, str(out / name))
   target = str(out / 'target/model')
   store = dump.get_config()
   store.target = target
