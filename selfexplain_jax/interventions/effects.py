@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import patch
 from selfexplain_jax.interventions import run
 from selfexplain_jax.models import decoder
@@ -112,11 +113,16 @@ def run_patched(
 
 
 def _in_batches(one, rows: np.ndarray, batch: int, what: str) -> Effects:
-  """Runs rows in batches of one shape, one batch ahead of the reading."""
+  """Runs rows in batches of one shape, one batch ahead of the reading.
+
+  Raises:
+    preemption.Preempted: before the next batch, if the job was asked to leave.
+  """
   found: list[Effects] = []
   starts = range(0, len(rows), batch)
   pending = None
   for start in progress.track([*starts, None], len(starts) + 1, what):
+    preemption.check()  # A run keeps nothing: all of it is done again.
     running = None
     if start is not None:
       chosen = rows[start : start + batch]

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 import jax
 import numpy as np
 
+from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import effects
 from selfexplain_jax.interventions import patch
@@ -46,6 +47,21 @@ def _own(cells):
 
 
 class RunTest(parameterized.TestCase):
+  def test_leaves_between_batches_when_asked(self):
+    self.addCleanup(setattr, preemption, '_asked', False)
+    runs = []
+
+    def one(*args):
+      runs.append(args)
+      preemption.ask()
+      return run_(*args)
+
+    run_ = run.run
+    with mock.patch.object(run, 'run', one):
+      with self.assertRaises(preemption.Preempted):
+        effects.run_patched(MODEL, _cells(), batch=8)
+    self.assertLen(runs, 1)
+
   @parameterized.parameters(1, 8)
   def test_batches_equal_single_slow_runs(self, batch):
     cells = _cells()
