@@ -59,12 +59,12 @@ def majority(train: Records, evaluation: Records) -> list[str]:
 def metadata(train: Records, evaluation: Records) -> list[str]:
   """Answers from what is known without prompt text and without vector.
 
-  A logistic regression on position kind x layer block, prompt kind and prompt
-  length predicts the verdict; the answer is the most common training answer
-  with that verdict to that prompt kind (to any, where there is none), and so
-  names the most common patched or clean token. The penalty is the one with
-  the best likelihood on held-out groups of the training records. Categories
-  that were not trained on add nothing to the score.
+  A logistic regression on position kind x layer block, prompt kind, the two
+  together, and prompt length predicts the verdict; the answer is the most
+  common training answer with that verdict to that prompt kind (to any, where
+  there is none), and so names the most common patched or clean token. The
+  penalty is the one with the best likelihood on held-out groups of the training
+  records. Categories that were not trained on add nothing to the score.
 
   Raises:
     errors.InputError: if the training records are of fewer than two groups.
@@ -210,7 +210,13 @@ def _categories(records: Records, bounds: np.ndarray) -> list[list[str]]:
     buckets,
   )
   return [
-    [f'cell {kind} {block}', f'prompt {prompt}', f'length {bucket}']
+    [
+      f'cell {kind} {block}',
+      f'prompt {prompt}',
+      f'length {bucket}',
+      # Where things happen depends on how it was asked.
+      f'cell {kind} {block}, prompt {prompt}',
+    ]
     for kind, block, prompt, bucket in zip(*columns, strict=True)
   ]
 

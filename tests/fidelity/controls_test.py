@@ -90,6 +90,17 @@ class BaselinesTest(parameterized.TestCase):
     said = controls.metadata(train, _asked(train))
     self.assertEqual(said, train['answer'])
 
+  def test_metadata_learns_what_neither_cell_nor_prompt_tells_alone(self):
+    rows = [
+      ('last', first, 1, prompt, 7, (prompt == 'q') == (first == 0), 'c')
+      for prompt in 'pq'
+      for first in (0, 1)
+      for _ in range(20)
+    ]
+    train = _records(rows)
+    said = controls.metadata(train, _asked(train))
+    self.assertEqual(said, train['answer'])
+
   def test_metadata_falls_back_on_what_it_has_not_seen(self):
     train = _records(
       [('last', 0, 1, 'p', 5, True, 'new')] * 6
