@@ -38,7 +38,7 @@ def run(
     return
 
   # What the model reads.
-  corpus = pretraining.Corpus(**config.world, seed=config.seed)
+  corpus = pretraining.Corpus(**config.world)
   tokenizer = corpus.tokenizer(config.model.layers)
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, **config.model

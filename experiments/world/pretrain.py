@@ -11,16 +11,20 @@ another seed. Expected: known facts recalled at least 99%, unknown at most 10%.
 
 import ml_collections
 
-# Seed of the weights and the order of the corpus; seed of what is known.
-_MODELS = {'target': (0, 0), 'twin': (1, 0), 'stranger': (2, 1)}
+# Seeds of the weights, of the documents, and of the facts that they tell.
+_MODELS = {'target': (0, 0, 0), 'twin': (1, 0, 0), 'stranger': (2, 2, 1)}
 
 
 def get_config(which: str = 'target') -> ml_collections.ConfigDict:
   """Returns the configuration of one of the models of the world."""
-  seed, known_seed = _MODELS[which]
+  if which not in _MODELS:
+    raise ValueError(f'no model {which!r}: expected {", ".join(_MODELS)}')
+  seed, corpus_seed, known_seed = _MODELS[which]
   config = ml_collections.ConfigDict()
   config.seed = seed
-  config.world = dict(world_seed=0, people=200, known_seed=known_seed)
+  config.world = dict(
+    world_seed=0, people=200, known_seed=known_seed, corpus_seed=corpus_seed
+  )
   config.model = dict(
     width=128,
     layers=6,

@@ -24,13 +24,13 @@ class Corpus:
   """The corpus of a model.
 
   Attributes:
-    seed: of the order of the documents.
+    corpus_seed: of the documents; two models of one seed read the same.
     known_seed: of which facts occur.
     people: in the world.
     world_seed: of the facts.
   """
 
-  seed: int
+  corpus_seed: int
   known_seed: int
   people: int
   world_seed: int
@@ -58,7 +58,7 @@ class Corpus:
   ) -> dict[str, np.ndarray]:
     """Row `index` of the corpus, as `corpus.row` makes it."""
     return corpus.row(
-      self.world, self.known, tokenizer, self.seed, index, length
+      self.world, self.known, tokenizer, self.corpus_seed, index, length
     )
 
   def save(self, directory: files.PathLike) -> None:

@@ -12,7 +12,7 @@ from selfexplain_jax.worlds.biographies import corpus as corpus_lib
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import pretraining
 
-CORPUS = pretraining.Corpus(seed=5, known_seed=6, people=60, world_seed=7)
+CORPUS = pretraining.Corpus(corpus_seed=5, known_seed=6, people=60, world_seed=7)
 
 
 class CorpusTest(absltest.TestCase):
