@@ -17,6 +17,8 @@ from experiments.world import pretrain
 
 def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
   """Returns the configurations of all stages, by stage."""
+  if size not in ('laptop', 'test'):
+    raise ValueError(f'no size {size!r}: expected laptop or test')
   config = ml_collections.ConfigDict()
   config.target = pretrain.get_config('target')
   config.stranger = pretrain.get_config('stranger')

@@ -7,6 +7,8 @@ included, with one line on stderr; 75 saved after a preemption, run again.
 
 from collections.abc import Callable, Iterator
 import operator
+import os
+import pathlib
 import sys
 from typing import Any
 
@@ -50,6 +52,12 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
   argv = list(sys.argv)
   if not any(a.split('=')[0] in ('--config', '-config') for a in argv):
     argv.insert(1, f'--config={config}')
+  argv = [
+    f'--config={_beside_launch(a.split("=", 1)[1])}'
+    if a.startswith(('--config=', '-config='))
+    else a
+    for a in argv
+  ]
   flags.FLAGS['config'].default_as_str = repr(config)
   if workdir is not None:
     flags.set_default(_WORKDIR, workdir)
@@ -61,6 +69,10 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
       )
     if not _WORKDIR.value:
       raise errors.InputError('--workdir is missing: expected a folder')
+    if files.path(_WORKDIR.value).is_file():
+      raise errors.InputError(
+        f'--workdir={_WORKDIR.value} is a file: expected a folder'
+      )
     preemption.listen()
     work(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
 
@@ -73,6 +85,15 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
     _exit(2, f'error: {_one_line(e)}')
   except preemption.Preempted:
     _exit(75, 'saved after a preemption: run the same command again')
+
+
+def _beside_launch(config: str) -> str:
+  """Finds a config that is not below the current folder where launch is."""
+  name, colon, argument = config.partition(':')
+  here = pathlib.Path(__file__).parents[1] / name
+  if os.path.exists(name) or not here.exists():
+    return config
+  return f'{here}{colon}{argument}'
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -181,6 +202,23 @@ def require(config: ml_collections.ConfigDict, *names: str) -> None:
     if not operator.attrgetter(name)(config):
       raise errors.InputError(
         f'--config.{name} is missing: expected a directory'
+      )
+
+
+def require_least(config: ml_collections.ConfigDict, **least: int) -> None:
+  """Checks that fields are not below what makes sense.
+
+  Args:
+    config: the config of this run, or a part of it.
+    **least: fields and their least values.
+
+  Raises:
+    errors.InputError: naming the first field that is too small.
+  """
+  for name, value in least.items():
+    if config[name] < value:
+      raise errors.InputError(
+        f'config has {name}={config[name]}: expected at least {value}'
       )
 
 

@@ -7,6 +7,7 @@ Writes WORKDIR/prompts.parquet and, as WORKDIR, the store.
 from absl import logging
 import jax
 import ml_collections
+import numpy as np
 
 from launch import cli
 from selfexplain_jax import errors
@@ -16,6 +17,7 @@ from selfexplain_jax.activations import layout
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.data import samples
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import sites as sites_lib
@@ -27,6 +29,7 @@ def run(
 ) -> None:
   """Dumps the store, unless the workdir holds it already."""
   cli.require(config, 'target')
+  cli.require_least(config, seed=0, prompts_per_shard=1)
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
@@ -43,6 +46,12 @@ def run(
       passes = tokens = prompts.padded()[0].size
     case 'samples':
       count, kinds = config.prompts.samples.count, len(samples.POSITION_KINDS)
+      if config.prompts.samples.length > shape.max_positions:
+        raise errors.InputError(
+          f'config.prompts.samples.length is {config.prompts.samples.length}: '
+          f'expected at most {shape.max_positions}, the positions of '
+          f'{config.target}'
+        )
       tokens = count * config.prompts.samples.length
       # Each token that is sampled takes a pass over the whole prompt.
       passes = tokens * config.prompts.samples.length
@@ -54,6 +63,7 @@ def run(
 
   # What will be written.
   layers = tuple(config.layers) or tuple(range(shape.layers))
+  capture.build(shape, tuple(config.sites), layers, np.zeros((1, 1), np.int32))
   weight_hash = huggingface.weight_hash(config.target)
   plan = dump.Plan(
     spec=layout.StoreSpec(
@@ -82,7 +92,6 @@ def run(
   )
   if dry_run:
     return
-  cli.begin(config, workdir)
 
   with jax.set_mesh(mesh):
     model, _ = artefact.load(config.target, mesh)
@@ -90,6 +99,7 @@ def run(
       prompts = samples.sample_prompts(
         model, tokenizer, seed=config.seed, **config.prompts.samples
       )
+    cli.begin(config, workdir)
     prompts_lib.write(prompts, workdir)
     dump.dump(model, prompts, plan, workdir)
 

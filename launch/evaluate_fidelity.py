@@ -17,6 +17,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.fidelity import arms as arms_lib
 from selfexplain_jax.fidelity import evaluation
 from selfexplain_jax.fidelity import rerun as rerun_lib
@@ -30,6 +31,7 @@ def run(
 ) -> None:
   """Evaluates, unless the workdir holds the figures already."""
   cli.require(config, 'target', 'explanations')
+  cli.require_least(config, seed=0, examples=0)
   explainers = {k: v for k, v in config.explainers.items() if v}
   if explainers:
     cli.require(config, 'explainers.self', 'initial')
@@ -43,6 +45,31 @@ def run(
       f'{config.explanations} explains another model than {config.target}: '
       f'expected weight_hash {weight_hash[:12]}…'
     )
+  tokenizer_hash = artefact.load_tokenizer(config.target).digest()
+  if explained.manifest['target']['tokenizer_hash'] != tokenizer_hash:
+    raise errors.InputError(
+      f'{config.explanations} was made with another tokenizer than that of '
+      f'{config.target}'
+    )
+  digest = explained.manifest['records_digest']
+  for name, directory in explainers.items():
+    learnt = explainer_lib.training(directory).get('records_digest')
+    if learnt != digest:
+      raise errors.InputError(
+        f'config.explainers.{name} is {directory}, trained on another '
+        f'explanation set: expected one trained on {config.explanations}, so '
+        'that it has not seen the people asked about'
+      )
+  inputs = {
+    'explanation set': digest,
+    'vectors': files.digest(explained.vectors.tobytes()),
+    **{
+      f'{name} explainer': huggingface.weight_hash(directory)
+      for name, directory in explainers.items()
+    },
+  }
+  if config.initial:
+    inputs['initial model'] = huggingface.weight_hash(config.initial)
   chosen = explained.split(config.split)[: config.examples or None]
   if not len(chosen):
     raise errors.InputError(
@@ -66,13 +93,6 @@ def run(
       explained, chosen, explained.split('train'), config.seed
     )
     arms = arms_lib.all_arms(asked, explainers, config.initial, mesh)
-    inputs = {
-      'explanation set': explained.manifest['records_digest'],
-      **{
-        f'{name} explainer': huggingface.weight_hash(directory)
-        for name, directory in explainers.items()
-      },
-    }
     said = arms_lib.run(arms, out / 'answers', inputs)
 
     # What the target really does.

@@ -4,6 +4,8 @@
 Writes the set as WORKDIR.
 """
 
+from typing import Any
+
 from absl import logging
 import jax
 import ml_collections
@@ -16,6 +18,7 @@ from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import table
 
@@ -25,6 +28,8 @@ def run(
 ) -> None:
   """Makes the set, unless the workdir holds it already."""
   cli.require(config, 'target', 'store')
+  cli.require_least(config, seed=0, rounds=1)
+  cli.require_least(config.quota, train=1, validation=1, test=1)
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
@@ -41,7 +46,12 @@ def run(
         f'{config.store} holds activations of another model than '
         f'{config.target}: expected weight_hash {weight_hash[:12]}…'
       )
-    blocks = tuple(tuple(block) for block in config.blocks)
+    if store.manifest.spec.tokenizer_hash != tokenizer.digest():
+      raise errors.InputError(
+        f'{config.store} was made with another tokenizer than that of '
+        f'{config.target}'
+      )
+    blocks = _blocks(config.blocks)
     for first, last in blocks:
       if not 0 <= first <= last < model.config.layers:
         raise errors.InputError(
@@ -56,7 +66,6 @@ def run(
     )
     if dry_run:
       return
-    cli.begin(config, workdir)
 
     # What really happens.
     maker = patching_effects.Maker(
@@ -69,6 +78,7 @@ def run(
       site=config.site,
       blocks=blocks,
     )
+    cli.begin(config, workdir)
     records, vectors, notes = patching_effects.make(maker, config)
   manifest = {
     'task': task.NAME,
@@ -82,6 +92,20 @@ def run(
   for name in ('target', 'store'):  # Where they lie says nothing of the set.
     del manifest['config'][name]
   explanations.write(workdir, records, vectors, manifest)
+
+
+def _blocks(blocks: Any) -> tuple[cells_lib.Block, ...]:
+  """Returns the layer blocks of a config."""
+  try:
+    pairs = tuple((int(first), int(last)) for first, last in blocks)
+  except (TypeError, ValueError):
+    pairs = ()
+  if not pairs:
+    raise errors.InputError(
+      f'config.blocks is {blocks}: expected pairs of a first and a last layer, '
+      'such as ((0, 0), (1, 2))'
+    )
+  return pairs
 
 
 if __name__ == '__main__':

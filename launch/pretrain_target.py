@@ -34,6 +34,10 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Pretrains and writes the model, unless the workdir holds it already."""
+  cli.require_least(
+    config, seed=0, steps=1, batch=1, row_length=2, checkpoint_every=1
+  )
+  cli.require_least(config.world, world_seed=0, known_seed=0, corpus_seed=0)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 

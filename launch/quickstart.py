@@ -50,7 +50,9 @@ _SIZES = {
   evaluate_fidelity: ('split', 'examples'),
 }
 
-_SEED = flags.DEFINE_integer('seed', 0, 'Added to the seed of every stage.')
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Added to the seed of every stage.', lower_bound=0
+)
 
 
 def run(

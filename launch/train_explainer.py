@@ -13,6 +13,8 @@ import jax
 import ml_collections
 
 from launch import cli
+from selfexplain_jax import errors
+from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import pipeline
@@ -24,6 +26,7 @@ from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
 from selfexplain_jax.tasks import table
 from selfexplain_jax.training import freezing
@@ -37,6 +40,20 @@ def run(
 ) -> None:
   """Trains and writes the explainer, unless the workdir holds it already."""
   cli.require(config, 'explanations', 'initial')
+  cli.require_least(
+    config,
+    seed=0,
+    examples=0,
+    lora_rank=0,
+    steps=1,
+    batch=1,
+    row_length=2,
+    examples_per_row=1,
+    evaluate_every=1,
+    validation_examples=1,
+    checkpoint_every=1,
+  )
+  cli.require_least(config.replay, batch=0, weight=0)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 
@@ -46,6 +63,12 @@ def run(
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, tokenizer = artefact.load(config.initial, mesh)
+    width = explained.vectors.shape[1]
+    if width != model.config.width:
+      raise errors.InputError(
+        f'{config.initial} is {model.config.width} wide: expected {width}, the '
+        f'width of the vectors of {config.explanations}'
+      )
     phrasings = table.task(explained.manifest['task']).PHRASINGS
     questions = questions_lib.encode(explained, chosen, tokenizer, phrasings)
     rows = pipeline.PackedRows(
@@ -58,17 +81,17 @@ def run(
     )
     replayed = replay.rows(config, tokenizer)
     tokens_per_step = (config.batch + config.replay.batch) * config.row_length
+    tokens = config.steps * tokens_per_step
     logging.info(
-      'Training: %d examples, %d steps of %d rows of %d tokens, %.2f M tokens',
+      'Training: %d examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
+      'roughly %.1f minutes',
       len(chosen),
       config.steps,
       config.batch + config.replay.batch,
       config.row_length,
-      config.steps * tokens_per_step / 1e6,
+      tokens / 1e6,
+      estimate.minutes(estimate.training(model.config.weights, tokens)),
     )
-    if dry_run:
-      return
-    cli.begin(config, workdir)
 
     # The step, and what is measured on validation people.
     injection = injection_lib.make(
@@ -85,8 +108,24 @@ def run(
       key = jax.random.key(config.seed)
       trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
     watch = validation.Validation(
-      explained, tokenizer, injection, phrasings, workdir, config, base
+      explained,
+      tokenizer,
+      injection,
+      phrasings,
+      workdir,
+      config,
+      {
+        'records_digest': explained.manifest['records_digest'],
+        'examples': len(chosen),
+        'initial': huggingface.weight_hash(config.initial),
+        'seed': config.seed,
+        'steps': config.steps,
+      },
+      base,
     )
+    if dry_run:
+      return
+    cli.begin(config, workdir)
     job = loop.Job(
       name='explainer',
       steps=config.steps,

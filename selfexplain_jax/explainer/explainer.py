@@ -45,6 +45,16 @@ class Explainer:
     files.write_json(files.path(directory) / _FILE, note)
 
 
+def training(directory: files.PathLike) -> dict[str, Any]:
+  """Returns how an explainer came to be, as it was saved.
+
+  Raises:
+    errors.InputError: if the folder holds none.
+  """
+  name = files.path(directory) / _FILE
+  return files.read_json(name, 'note of an explainer').get('training', {})
+
+
 def load(directory: files.PathLike, mesh: jax.sharding.Mesh) -> Explainer:
   """Reads an explainer.
 

@@ -38,13 +38,15 @@ class Validation:
     phrasings: tuple[str, ...],
     workdir: files.PathLike,
     config: ml_collections.ConfigDict,
+    training: dict[str, Any],
     base: decoder.Decoder | None = None,
   ):
     """Encodes the questions of the first `config.validation_examples`.
 
-    With `base`, the states that come are of its adapter.
+    `training` is noted in explainers, with the step that they are of. With
+    `base`, the states that come are of its adapter.
     """
-    self._base = base
+    self._base, self._training = base, training
     chosen = explained.split('validation')[: config.validation_examples]
     rows = [explained.rows[i] for i in chosen]
     self._questions = questions_lib.encode(
@@ -119,7 +121,7 @@ class Validation:
       best = point
       explainer_lib.Explainer(
         model, self._tokenizer, self._injection, self._phrasings
-      ).save(self._workdir / 'model', {'step': step})
+      ).save(self._workdir / 'model', {**self._training, 'step': step})
     return {'curve': curve, 'best': best}
 
 

@@ -5,6 +5,8 @@ import dataclasses
 
 from selfexplain_jax import errors
 
+_DTYPES = ('float32', 'bfloat16', 'float16')
+
 
 @dataclasses.dataclass(frozen=True)
 class RopeScaling:
@@ -73,6 +75,12 @@ class DecoderConfig:
       if getattr(self, name) < 1:
         raise errors.InputError(
           f'model has {name}={getattr(self, name)}: expected at least 1'
+        )
+    for name in ('dtype', 'parameter_dtype'):
+      if getattr(self, name) not in _DTYPES:
+        raise errors.InputError(
+          f'model has {name}={getattr(self, name)}: expected one of '
+          f'{", ".join(_DTYPES)}'
         )
     if self.heads % self.kv_heads:
       raise errors.InputError(

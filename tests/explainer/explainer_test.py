@@ -49,6 +49,7 @@ class ExplainerTest(parameterized.TestCase):
     )
     self.assertEqual(again.phrasings, EXPLAINER.phrasings)
     self.assertEqual(json.loads(self.note.read_text())['training'], {'step': 3})
+    self.assertEqual(explainer.training(self.folder), {'step': 3})
 
   def test_refuses_a_model_without_the_note(self):
     self.note.unlink()

@@ -11,7 +11,9 @@ from selfexplain_jax.worlds.biographies import pretraining
 from tests.data import fixtures
 
 STEPS, BATCH, LENGTH = 5, 3, 24
-CORPUS = pretraining.Corpus(corpus_seed=3, known_seed=1, people=48, world_seed=0)
+CORPUS = pretraining.Corpus(
+  corpus_seed=3, known_seed=1, people=48, world_seed=0
+)
 
 
 class ReplayTest(absltest.TestCase):

@@ -72,6 +72,7 @@ class ValidationTest(absltest.TestCase):
       patching.PHRASINGS,
       self.workdir,
       config,
+      {'seed': 5},
       base,
     )
 

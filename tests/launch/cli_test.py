@@ -50,7 +50,29 @@ _BAD = {
   ),
   'unknown argument': (
     [_PRETRAIN, _W, '--config=experiments/world/pretrain.py:me'],
-    "'me'",
+    "no model 'me': expected target, twin, stranger",
+  ),
+  'unknown size': (
+    ['launch.quickstart', _W, '--config=experiments/quickstart.py:tset'],
+    "no size 'tset': expected laptop or test",
+  ),
+  'negative seed': (['launch.quickstart', _W, '--seed=-1'], '--seed'),
+  'no steps': ([_PRETRAIN, _W, '--config.steps=0'], 'steps=0: expected at'),
+  'no checkpoints': (
+    [_PRETRAIN, _W, '--config.checkpoint_every=0'],
+    'checkpoint_every=0: expected at least 1',
+  ),
+  'negative seed of facts': (
+    [_PRETRAIN, _W, '--config.world.known_seed=-1'],
+    'known_seed=-1: expected at least 0',
+  ),
+  'no number type': (
+    [_PRETRAIN, _W, '--config.model.dtype=float31'],
+    'dtype=float31: expected one of float32',
+  ),
+  'a workdir that is a file': (
+    [_PRETRAIN, f'--workdir={__file__}'],
+    'is a file: expected a folder',
   ),
   'unknown source': (
     [_DUMP, _W, '--config.target=TARGET', '--config.prompts.source=me'],

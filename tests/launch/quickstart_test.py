@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import time
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -24,6 +25,8 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.explainer import replay
+from selfexplain_jax.fidelity import arms
 
 _STAGES = {
   'store': dump_activations,
@@ -155,12 +158,22 @@ _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ('explanations', {'blocks': ((0, 2),)}, 'config.blocks has'),
   ('explanations', {'site': 'mlp_out'}, 'mlp_out'),
   ('explanations', {'task': 'ablation'}, "unknown task 'ablation'"),
+  ('explanations', {'blocks': (1, 2)}, 'expected pairs of a first'),
+  ('explanations', {'quota.train': 0}, 'train=0: expected at least 1'),
   ('self_explainer', {'injection': 'add'}, "'add'"),
+  ('self_explainer', {'injection_block': 2}, 'block 2: expected 0 to 1'),
+  ('self_explainer', {'frozen.blocks': 3}, 'blocks is 3: expected 0 to 2'),
+  ('self_explainer', {'evaluate_every': 0}, 'evaluate_every=0'),
   ('self_explainer', {'row_length': 8}, 'at most 8'),
   ('evaluation', {'target': '{run}/stranger/model'}, 'explains another model'),
   ('evaluation', {'split': 'exam'}, "no records of split 'exam'"),
   ('evaluation', {'explainers.self': '{run}/nobody'}, '/nobody'),
+  ('evaluation', {'examples': -3}, 'examples=-3: expected at least 0'),
 )
+
+
+class _Stopped(Exception):
+  """What a test lets happen in the middle of a stage."""
 
 
 class QuickstartTest(parameterized.TestCase):
@@ -193,8 +206,11 @@ class QuickstartTest(parameterized.TestCase):
   def assert_refused(
     self, stage: str, config: ml_collections.ConfigDict, *said: str
   ) -> None:
+    workdir = self.create_tempdir().full_path
     with self.assertRaises(errors.InputError) as caught:
-      _STAGES[stage].run(config, self.create_tempdir().full_path)
+      _STAGES[stage].run(config, workdir)
+    # Or else the right config would be refused here as another one.
+    self.assertFalse(os.path.exists(f'{workdir}/config.json'))
     message = str(caught.exception)
     self.assertLen(message.splitlines(), 1)
     for text in said:
@@ -333,6 +349,60 @@ class QuickstartTest(parameterized.TestCase):
       }
     )
     self.assert_refused(stage, config, said)
+
+  def test_explainer_of_another_set_is_refused(self):
+    copy = pathlib.Path(self.create_tempdir().full_path) / 'copy'
+    shutil.copytree(self.run_ / 'self_explainer/model', copy)
+    note = files.read_json(copy / 'explainer.json', 'note')
+    self.assertEqual(note['training']['examples'], len(self.train_rows()))
+    note['training']['records_digest'] = 'of another'
+    files.write_json(copy / 'explainer.json', note)
+    config = self.stage_config('evaluation')
+    config.explainers.stranger = str(copy)
+    self.assert_refused('evaluation', config, str(copy), 'another explanation')
+
+  def train_rows(self):
+    return explanations.read(self.run_ / 'explanations').split('train')
+
+  def test_an_interrupted_explainer_ends_alike(self):
+    config = self.stage_config('self_explainer')
+    # Where a run saves must not matter, nor that it saves between evaluations.
+    config.checkpoint_every = 3
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    batches = replay.mixed
+
+    def some(*args):
+      for number, batch in enumerate(batches(*args)):
+        if number == 3:
+          raise _Stopped
+        yield batch
+
+    with mock.patch.object(replay, 'mixed', some):
+      with self.assertRaises(_Stopped):
+        train_explainer.run(config, str(workdir))
+    self.assertFalse((workdir / 'metrics.json').exists())
+    train_explainer.run(config, str(workdir))
+    self.assert_same_files('self_explainer', workdir, 'metrics.json', 'model/*')
+
+  def test_an_interrupted_evaluation_ends_alike(self):
+    config = self.stage_config('evaluation')
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    with mock.patch.object(arms, 'say_untrained', side_effect=_Stopped):
+      with self.assertRaises(_Stopped):
+        evaluate_fidelity.run(config, str(workdir))
+    self.assertTrue((workdir / 'answers/shuffled_vector.json').exists())
+    self.assertFalse((workdir / 'answers/untrained.json').exists())
+    evaluate_fidelity.run(config, str(workdir))
+    self.assert_same_files(
+      'evaluation', workdir, '*.json', '*.parquet', '*.html', 'answers/*'
+    )
+
+  def assert_same_files(self, stage, workdir, *patterns):
+    named = [f for p in patterns for f in (self.run_ / stage).glob(p)]
+    self.assertNotEmpty(named)
+    for file in named:
+      other = workdir / file.relative_to(self.run_ / stage)
+      self.assertEqual(file.read_bytes(), other.read_bytes(), file)
 
 
 class SideBySideTest(absltest.TestCase):

@@ -121,6 +121,7 @@ def figures(table: pa.Table) -> dict[str, Any]:
     'task': 'patching',
     'n': len(groups),
     'groups': len(set(groups)),
+    'same_when_shuffled': 3,
     'rows': rows,
     'balanced_rows': rows,
     'tests': tests,

@@ -12,7 +12,9 @@ from selfexplain_jax.worlds.biographies import corpus as corpus_lib
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import pretraining
 
-CORPUS = pretraining.Corpus(corpus_seed=5, known_seed=6, people=60, world_seed=7)
+CORPUS = pretraining.Corpus(
+  corpus_seed=5, known_seed=6, people=60, world_seed=7
+)
 
 
 class CorpusTest(absltest.TestCase):
@@ -31,7 +33,7 @@ class CorpusTest(absltest.TestCase):
   def test_row_depends_on_its_index_and_every_seed(self):
     tokenizer = CORPUS.tokenizer(2)
     rows = [CORPUS.row(tokenizer, 30, i)['tokens'].tolist() for i in range(3)]
-    for name in ('seed', 'known_seed', 'world_seed', 'people'):
+    for name in ('corpus_seed', 'known_seed', 'world_seed', 'people'):
       value = getattr(CORPUS, name) + 1
       other = dataclasses.replace(CORPUS, **{name: value})
       rows.append(other.row(tokenizer, 30, 0)['tokens'].tolist())
@@ -68,7 +70,7 @@ class NoteTest(absltest.TestCase):
   def test_is_refused_with_other_fields(self):
     folder = self.create_tempdir().full_path
     note = dataclasses.asdict(CORPUS)
-    for changed in ({**note, 'more': 1}, {'seed': 5}):
+    for changed in ({**note, 'more': 1}, {'corpus_seed': 5}):
       files.write_json(files.path(folder) / 'pretraining.json', changed)
       with self.assertRaisesRegex(errors.InputError, 'is not a corpus'):
         pretraining.load(folder)
