@@ -24,11 +24,13 @@ def _figures(own: float | None, gap: float, balanced: float) -> dict[str, Any]:
     'n': 7,
     'rows': {'self': _estimates(own), 'metadata': _estimates(0.25)},
     'tests': {
-      'self_minus_metadata': _estimates(gap, p=0.5),
-      'self_minus_majority': _estimates(gap, p=0.5),
+      'self_minus_metadata': _estimates(gap, p=0.5, ci95=[-1, gap]),
+      'self_minus_majority': _estimates(gap, p=0.5, ci95=[-1, gap]),
     },
     'balanced_rows': {'self': _estimates(balanced)},
-    'balanced_tests': {'self_minus_metadata': _estimates(-gap, p=0.125)},
+    'balanced_tests': {
+      'self_minus_metadata': _estimates(-gap, p=0.125, ci95=[-gap, 1])
+    },
   }
 
 
@@ -57,7 +59,13 @@ class CollectTest(absltest.TestCase):
     )
     self.assertEqual(
       results['self_minus_metadata']['exact_match'],
-      {'mean': 0.125, 'by_seed': [0.25, 0.0], 'p_by_seed': [0.5, 0.5]},
+      {
+        'mean': 0.125,
+        'by_seed': [0.25, 0.0],
+        'ci95_by_seed': [[-1, 0.25], [-1, 0.0]],
+        'p_by_seed': [0.5, 0.5],
+        'same_sign': False,
+      },
     )
     self.assertEqual(
       results['balanced_self']['exact_match'],
@@ -67,6 +75,13 @@ class CollectTest(absltest.TestCase):
       results['balanced_self_minus_metadata']['exact_match']['p_by_seed'],
       [0.125, 0.125],
     )
+
+  def test_whether_the_sign_holds_in_every_seed(self):
+    for gaps, same in (((0.25, 0.5), True), ((0.25, -0.5), False)):
+      results = seeds.collect([_figures(0.5, gap, 0.125) for gap in gaps])
+      for name in ('self_minus_metadata', 'balanced_self_minus_metadata'):
+        self.assertEqual(results[name]['exact_match']['same_sign'], same)
+        self.assertFalse(results[name]['macro_f1']['same_sign'])  # Undefined.
 
   def test_an_undefined_value_is_left_out_of_the_mean(self):
     results = seeds.collect([_figures(None, 0.25, 0.0), _figures(0.5, 0, 0)])
