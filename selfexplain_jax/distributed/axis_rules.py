@@ -11,6 +11,7 @@ from typing import Any
 
 from flax import nnx
 import jax
+import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
 
@@ -56,6 +57,25 @@ def constrain(value: jax.Array, *axes: str | None) -> jax.Array:
   return jax.lax.with_sharding_constraint(value, spec)
 
 
+def constrain_parameters(tree: Any) -> Any:
+  """Constrains every parameter of a tree to its own axes, as `constrain` does.
+
+  Gradients and the memory of an optimizer, which hold parameters too, would
+  else come out of a compiled program split in other ways than the model, or
+  whole on every device. Other arrays, such as counts, are whole on each.
+  """
+
+  def one(leaf: Any) -> Any:
+    if not isinstance(leaf, nnx.Variable):
+      return constrain(leaf, *(None,) * jnp.ndim(leaf))
+    value = leaf.get_value()
+    if not isinstance(value, jax.Array):  # Where an optimizer keeps nothing.
+      return leaf
+    return leaf.replace(constrain(value, *leaf.axes))
+
+  return jax.tree.map(one, tree, is_leaf=lambda x: isinstance(x, nnx.Variable))
+
+
 def _divided(
   axes: tuple[str | None, ...],
   shape: tuple[int, ...],
@@ -66,7 +86,10 @@ def _divided(
   for size, axis in zip(shape, partition_spec(axes), strict=True):
     names = (axis,) if isinstance(axis, str) else (axis or ())
     ways = math.prod(mesh.shape[name] for name in names)
-    spec.append(axis if size % ways == 0 else None)
+    spec.append(axis if ways > 1 and size % ways == 0 else None)
+  # As compiled programs say it, or a step is compiled again for its own result.
+  while spec and spec[-1] is None:
+    spec.pop()
   return PartitionSpec(*spec)
 
 

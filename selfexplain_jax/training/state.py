@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from selfexplain_jax.distributed import axis_rules
+
 
 class TrainState(NamedTuple):
   """What a step maps to its successor.
@@ -20,8 +22,13 @@ class TrainState(NamedTuple):
 
 
 def start(model: Any, optimizer: optax.GradientTransformation) -> TrainState:
-  """Returns the state before the first step."""
-  return TrainState(model, jax.jit(optimizer.init)(model))
+  """Returns the state before the first step, sharded as the model is."""
+
+  @jax.jit
+  def memory(model: Any) -> Any:
+    return axis_rules.constrain_parameters(optimizer.init(model))
+
+  return TrainState(model, memory(model))
 
 
 def update(
@@ -29,6 +36,8 @@ def update(
   gradient: Any,
   optimizer: optax.GradientTransformation,
 ) -> TrainState:
-  """Applies a gradient."""
+  """Applies a gradient; the new state is sharded as the old one was."""
+  gradient = axis_rules.constrain_parameters(gradient)
   updates, memory = optimizer.update(gradient, state.optimizer, state.model)
-  return TrainState(optax.apply_updates(state.model, updates), memory)
+  new = TrainState(optax.apply_updates(state.model, updates), memory)
+  return axis_rules.constrain_parameters(new)

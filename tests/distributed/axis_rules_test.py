@@ -43,7 +43,7 @@ class ShardingsTest(absltest.TestCase):
       ('query', P(None, 'fsdp', 'tensor')),
       ('output', P(None, 'tensor', 'fsdp')),
       ('down', P(None, 'tensor', 'fsdp')),
-      ('attention_norm', P(None, None)),
+      ('attention_norm', P()),
     ):
       self.assertEqual(getattr(made.layers, name).get_value().spec, spec, name)
     self.assertEqual(made.embedding.get_value().spec, P('tensor', 'fsdp'))
@@ -54,7 +54,7 @@ class ShardingsTest(absltest.TestCase):
     for mesh, spec in (
       ((1, 4, 2), P('tensor', 'fsdp')),
       ((1, 4, 4), P(None, 'fsdp')),
-      ((1, 3, 3), P('tensor', None)),
+      ((1, 3, 3), P('tensor')),
     ):
       made = axis_rules.shardings({'a': param}, _mesh(*mesh))
       self.assertEqual(made['a'].get_value().spec, spec)

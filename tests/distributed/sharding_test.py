@@ -23,6 +23,14 @@ class ShardingTest(absltest.TestCase):
     self.assertSameElements(printed['differences'], ['1x2x2', '4x1x1'])
     for mesh, (difference, place) in printed['differences'].items():
       self.assertLess(difference, 1e-5, f'{place} on a mesh {mesh}')
+    for mesh, notes in printed['training'].items():
+      self.assertTrue(notes['kept'], mesh)
+      self.assertEqual(notes['programs'], 1, mesh)
+    # What the optimizer remembers is split as the matrices are.
+    self.assertEqual(
+      printed['training']['1x2x2']['moments'],
+      ["(None, 'fsdp', 'tensor')"],
+    )
     # [layers, width, heads]: a quarter of it on each of 1 x 2 x 2 devices.
     self.assertEqual(printed['query'], [2, 32, 32])
     self.assertEqual(printed['part'], [2, 16, 16])

@@ -10,20 +10,27 @@ import functools
 import json
 import pathlib
 import tempfile
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType
+import ml_collections
 import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import injection
+from selfexplain_jax.explainer import train_step
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import patch as patch_lib
 from selfexplain_jax.interventions import run
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import generate
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.training import language_modelling
+from selfexplain_jax.training import optimizer as optimizer_lib
+from selfexplain_jax.training import state as state_lib
 from tests.models import tiny
 
 # Sizes of data, fsdp and tensor.
@@ -46,10 +53,77 @@ def _loss(
   return jnp.mean(jax.nn.logsumexp(logits[:, :-1], -1) - chosen), logits
 
 
+def _splits(state: state_lib.TrainState) -> dict[str, str]:
+  """How each array of a state is split, by name."""
+  leaves = jax.tree_util.tree_leaves_with_path(state)
+  return {
+    jax.tree_util.keystr(path): str(tuple(leaf.sharding.spec))
+    for path, leaf in leaves
+    if leaf.ndim
+  }
+
+
+def _training(
+  model: decoder.Decoder, tokens: jax.Array
+) -> tuple[dict[str, list[jax.Array]], dict[str, Any]]:
+  """Trains for three steps as the binaries do, on text and on questions.
+
+  Returns:
+    The losses, and notes: whether every array stayed split as it was, how many
+    programs the steps took, and how what the optimizer remembers of the query
+    matrices is split.
+  """
+  config = ml_collections.ConfigDict(
+    dict(
+      peak_rate=0.01, adam_rate=1.0, warmup=1, weight_decay=0.1, clip_norm=1.0
+    )
+  )
+  optimizer = optimizer_lib.make(config, 8)
+  text = {'tokens': tokens, 'weights': jnp.ones(tokens.shape, jnp.float32)}
+  positions = jnp.arange(tokens.shape[1], dtype=jnp.int32)
+  questions = {
+    **text,
+    'segments': jnp.ones_like(tokens),
+    'positions': jnp.broadcast_to(positions, tokens.shape),
+    'vectors': jnp.ones((len(tokens), 1, model.config.width), jnp.float32),
+    'replay': text,
+  }
+  shown = injection.Injection('add_norm_matched', int(tokens[0, 0]), 1.0)
+  text_step: Any = language_modelling.make_step(optimizer)
+  question_step = train_step.make_step(optimizer, shown, 0.5)
+  losses: dict[str, list[jax.Array]] = {}
+  kept = True
+  for name, step, batch in (
+    ('text', text_step, text),
+    ('questions', question_step, questions),
+  ):
+    # A step donates its state.
+    state = state_lib.start(jax.tree.map(jnp.copy, model), optimizer)
+    before = _splits(state)
+    losses[name] = []
+    for _ in range(3):
+      state, metrics = step(state, batch)
+      losses[name].append(metrics['loss'])
+    kept &= _splits(state) == before
+  moments = {
+    split
+    for name, split in before.items()
+    if 'query' in name and 'optimizer' in name
+  }
+  return losses, {
+    'kept': kept,
+    'programs': text_step._cache_size(),
+    'moments': sorted(moments),
+  }
+
+
 def _results(
   directory: pathlib.Path, mesh: jax.sharding.Mesh
-) -> dict[str, np.ndarray]:
-  """Everything that must not depend on the mesh, as host arrays by name."""
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  """Everything that must not depend on the mesh, as host arrays by name.
+
+  With it goes how training kept its state: see `_training`.
+  """
   model = huggingface.load(directory, mesh)
   target = axis_rules.shardings(model, mesh)
   random = np.random.default_rng(0)
@@ -81,8 +155,10 @@ def _results(
         model, tokens, length, new_tokens=8, end_id=-1
       ),
     }
+    out['training'], notes = _training(model, tokens)
   leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(out))
-  return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+  found = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+  return found, notes
 
 
 def main() -> None:
@@ -92,23 +168,24 @@ def main() -> None:
   """
   jax.config.update('jax_num_cpu_devices', 4)
   jax.config.update('jax_platforms', 'cpu')
-  differences = {}
+  differences, training = {}, {}
   with tempfile.TemporaryDirectory() as folder:
     directory = pathlib.Path(folder)
     # Neither the single key head nor the odd vocabulary is divisible by the
     # tensor axis: they stay whole.
     model = tiny.model(layers=2, width=32, kv_heads=1, vocabulary=41)
     huggingface.save(model, directory)
-    expected = _results(directory, _one_device())
+    expected, _ = _results(directory, _one_device())
     for sizes in MESHES:
       worst = (0.0, '')
-      found = _results(directory, mesh_lib.make_mesh(*sizes))
-      for name, value in expected.items():
+      name = 'x'.join(map(str, sizes))
+      found, training[name] = _results(directory, mesh_lib.make_mesh(*sizes))
+      for place, value in expected.items():
         scale = max(1.0, float(np.abs(value).max()))
         worst = max(
-          worst, (float(np.abs(found[name] - value).max()) / scale, name)
+          worst, (float(np.abs(found[place] - value).max()) / scale, place)
         )
-      differences['x'.join(map(str, sizes))] = worst
+      differences[name] = worst
     model = huggingface.load(directory, mesh_lib.make_mesh(1, 2, 2))
   query = model.layers.query[...]
   part = query.addressable_shards[0].data
@@ -120,6 +197,7 @@ def main() -> None:
     json.dumps(
       {
         'differences': differences,
+        'training': training,
         'query': query.shape,
         'part': part.shape,
         'odd': odd.shape,
