@@ -40,6 +40,25 @@ class Tap(Protocol):
     """
 
 
+class Visits:
+  """The visits of a tap, if any, to the sites of one block.
+
+  Attributes:
+    state: the tap's, after the last visit.
+  """
+
+  def __init__(self, tap: Tap | None, state: Any, layer: jax.Array):
+    self._tap, self.state, self._layer = tap, state, layer
+
+  def __call__(self, site: str, value_BxTxD: jax.Array) -> jax.Array:
+    if self._tap is None:
+      return value_BxTxD
+    self.state, value = self._tap.visit(
+      self.state, site, self._layer, value_BxTxD
+    )
+    return value
+
+
 class Adapter(Protocol):
   """What changes a block's parameters before it runs; a stacked pytree."""
 
@@ -333,15 +352,10 @@ def _scan_step(config, turn, seen, tap, carry, layer_and_index):
   if adapter is not None:
     layer = adapter.apply(layer)
 
-  def visit(site: str, value: jax.Array) -> jax.Array:
-    nonlocal state
-    if tap is None:
-      return value
-    state, value = tap.visit(state, site, index, value)
-    return value
+  visit = Visits(tap, state, index)
 
   def attend(query, key, value):
     return attention(query, key, value, seen)
 
   x = block(config, layer, x, turn, attend, visit)
-  return (x, state), None
+  return (x, visit.state), None

@@ -124,21 +124,14 @@ def _prefill_step(config, turn, seen, tap, carry, layer_and_index):
   """Runs a block over the prompts and returns its keys and values."""
   x, state = carry
   layer, index = layer_and_index
-  kept = []
-
-  def visit(site: str, value: jax.Array) -> jax.Array:
-    nonlocal state
-    if tap is None:
-      return value
-    state, value = tap.visit(state, site, index, value)
-    return value
+  visit, kept = decoder.Visits(tap, state, index), []
 
   def attend(query, key, value):
     kept.extend((key, value))
     return decoder.attention(query, key, value, seen)
 
   x = decoder.block(config, layer, x, turn, attend, visit)
-  return (x, state), tuple(kept)
+  return (x, visit.state), tuple(kept)
 
 
 def _decode_step(
