@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from launch import cli
 from selfexplain_jax import errors
+from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -24,6 +25,9 @@ from selfexplain_jax.fidelity import rerun as rerun_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.reports import html
+
+# Tokens of a question and its answer, about, besides those of its prompt.
+_WORDS = 35
 
 
 def run(
@@ -75,11 +79,19 @@ def run(
     raise errors.InputError(
       f'{config.explanations} has no records of split {config.split!r}'
     )
+  # A question holds its prompt twice; three controls ask self again.
+  arms_asked = len(explainers) + 3 if explainers else 0
+  prompt_tokens = sum(len(explained.rows[i]['prompt_ids']) for i in chosen)
+  tokens = arms_asked * (3 * prompt_tokens + _WORDS * len(chosen))
+  weights = huggingface.read_config(config.target).weights
   logging.info(
-    'Evaluating: %d records of split %s, explainers %s',
+    'Evaluating: %d records of split %s, explainers %s, %.2f M tokens, roughly '
+    '%.1f minutes',
     len(chosen),
     config.split,
     ', '.join(explainers) or 'none',
+    tokens / 1e6,
+    estimate.minutes(estimate.forward(weights, tokens)),
   )
   if dry_run:
     return

@@ -12,6 +12,7 @@ import ml_collections
 
 from launch import cli
 from selfexplain_jax import errors
+from selfexplain_jax import estimate
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
@@ -21,6 +22,9 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import table
+
+# About what a record takes on disk besides its vector.
+_BYTES_PER_RECORD = 200
 
 
 def run(
@@ -59,10 +63,17 @@ def run(
           f'{model.config.layers}, the layers of {config.target}'
         )
     cells = len(prompts.positions) * len(blocks)
+    records = 2 * cells * sum(config.quota.values())
+    # Twice the quota is drawn at first, and in later rounds 8 times as much.
+    runs = cells * sum(config.quota.values()) * (8 * config.rounds - 6)
+    tokens = runs * max(len(ids) for ids in prompts.ids)
     logging.info(
-      'Explaining: %d kinds of cells; at most %s records',
+      'Explaining: %d kinds of cells; at most %d records, %.3f GB, roughly '
+      '%.1f minutes',
       cells,
-      {split: 2 * cells * quota for split, quota in config.quota.items()},
+      records,
+      records * (4 * model.config.width + _BYTES_PER_RECORD) / 1e9,
+      estimate.minutes(estimate.forward(model.config.weights, tokens)),
     )
     if dry_run:
       return
@@ -79,7 +90,7 @@ def run(
       blocks=blocks,
     )
     cli.begin(config, workdir)
-    records, vectors, notes = patching_effects.make(maker, config)
+    made, vectors, notes = patching_effects.make(maker, config)
   manifest = {
     'task': task.NAME,
     'target': {
@@ -91,7 +102,7 @@ def run(
   }
   for name in ('target', 'store'):  # Where they lie says nothing of the set.
     del manifest['config'][name]
-  explanations.write(workdir, records, vectors, manifest)
+  explanations.write(workdir, made, vectors, manifest)
 
 
 def _blocks(blocks: Any) -> tuple[cells_lib.Block, ...]:
