@@ -7,7 +7,6 @@ import io
 import os
 import pathlib
 import shutil
-import time
 from unittest import mock
 
 from absl.testing import absltest
@@ -72,6 +71,8 @@ def _flipped(name: str) -> Damage:
   return damage
 
 
+_SET = 'explanations'  # A field, and the folder that it names.
+
 # Stage, field, the folder of the run that a damaged copy is made of, the
 # damage, and what the error names besides the copy.
 _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
@@ -98,27 +99,15 @@ _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
   ('explanations', 'store', 'store', _without('prompts.parquet'), 'prompts'),
   ('explanations', 'store', 'store', _cut('prompts.parquet'), 'prompts'),
   ('explanations', 'store', 'store', _flipped('resid_post'), 'resid_post'),
+  ('self_explainer', _SET, _SET, _without('manifest.json'), 'manifest.json'),
   (
     'self_explainer',
-    'explanations',
-    'explanations',
-    _without('manifest.json'),
-    'manifest.json',
-  ),
-  (
-    'self_explainer',
-    'explanations',
-    'explanations',
+    _SET,
+    _SET,
     _flipped('records.parquet'),
     'records.parquet',
   ),
-  (
-    'self_explainer',
-    'explanations',
-    'explanations',
-    _flipped('vectors'),
-    'vectors',
-  ),
+  ('self_explainer', _SET, _SET, _flipped('vectors'), 'vectors'),
   (
     'self_explainer',
     'initial',
@@ -126,13 +115,7 @@ _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
     _without('config.json'),
     'config.json',
   ),
-  (
-    'evaluation',
-    'explanations',
-    'explanations',
-    _without('manifest.json'),
-    'manifest.json',
-  ),
+  ('evaluation', _SET, _SET, _without('manifest.json'), 'manifest.json'),
   (
     'evaluation',
     'explainers.self',
@@ -403,41 +386,6 @@ class QuickstartTest(parameterized.TestCase):
     for file in named:
       other = workdir / file.relative_to(self.run_ / stage)
       self.assertEqual(file.read_bytes(), other.read_bytes(), file)
-
-
-class SideBySideTest(absltest.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.addCleanup(setattr, preemption, '_asked', False)
-
-  def left_when_asked(self):
-    for _ in range(1000):
-      preemption.check()
-      time.sleep(0.01)
-    self.fail('it was not asked to leave')
-
-  def test_a_failure_asks_the_other_to_leave_and_is_raised(self):
-    def fail():
-      raise errors.InputError('this one')
-
-    for work in (
-      (fail, self.left_when_asked),
-      (self.left_when_asked, fail),
-    ):
-      preemption._asked = False
-      with self.assertRaisesRegex(errors.InputError, 'this one'):
-        quickstart.side_by_side(*work)
-
-  def test_both_leave_when_asked(self):
-    preemption.ask()
-    with self.assertRaises(preemption.Preempted):
-      quickstart.side_by_side(self.left_when_asked, self.left_when_asked)
-
-  def test_nobody_is_asked_where_nothing_fails(self):
-    done = []
-    quickstart.side_by_side(lambda: done.append(1), lambda: done.append(2))
-    self.assertCountEqual(done, [1, 2])
-    self.assertFalse(preemption.asked())
 
 
 if __name__ == '__main__':
