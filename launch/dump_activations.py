@@ -4,6 +4,8 @@
 Writes WORKDIR/prompts.parquet and, as WORKDIR, the store.
 """
 
+import functools
+
 from absl import logging
 import jax
 import ml_collections
@@ -12,6 +14,7 @@ import numpy as np
 from launch import cli
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
+from selfexplain_jax.activations import documents
 from selfexplain_jax.activations import dump
 from selfexplain_jax.activations import layout
 from selfexplain_jax.data import prompts as prompts_lib
@@ -44,21 +47,29 @@ def run(
       prompts = pretraining.load(config.target).prompts(tokenizer)
       count, kinds = len(prompts), len(prompts.positions)
       passes = tokens = prompts.padded()[0].size
+    case 'documents':
+      _check_length(config, shape.max_positions)
+      cli.require_least(config.prompts.documents, start=0, count=1, length=2)
+      asked = config.prompts.documents
+      corpus = pretraining.load(config.target)
+      prompts = documents.documents(
+        functools.partial(corpus.row, tokenizer, asked.length),
+        tokenizer,
+        start=asked.start,
+        count=asked.count,
+      )
+      count, kinds = asked.count, asked.length - 1
+      passes = tokens = count * asked.length
     case 'samples':
+      _check_length(config, shape.max_positions)
       count, kinds = config.prompts.samples.count, len(samples.POSITION_KINDS)
-      if config.prompts.samples.length > shape.max_positions:
-        raise errors.InputError(
-          f'config.prompts.samples.length is {config.prompts.samples.length}: '
-          f'expected at most {shape.max_positions}, the positions of '
-          f'{config.target}'
-        )
       tokens = count * config.prompts.samples.length
       # Each token that is sampled takes a pass over the whole prompt.
       passes = tokens * config.prompts.samples.length
     case other:
       raise errors.InputError(
-        f"config.prompts.source is {other!r}: expected 'biographies' or "
-        "'samples'"
+        f"config.prompts.source is {other!r}: expected 'biographies', "
+        "'documents' or 'samples'"
       )
 
   # What will be written.
@@ -102,6 +113,17 @@ def run(
     cli.begin(config, workdir)
     prompts_lib.write(prompts, workdir)
     dump.dump(model, prompts, plan, workdir)
+
+
+def _check_length(config: ml_collections.ConfigDict, most: int) -> None:
+  """Checks that the target can read prompts as long as is asked for."""
+  source = config.prompts.source
+  length = config.prompts[source].length
+  if length > most:
+    raise errors.InputError(
+      f'config.prompts.{source}.length is {length}: expected at most {most}, '
+      f'the positions of {config.target}'
+    )
 
 
 if __name__ == '__main__':

@@ -46,16 +46,21 @@ def dump(
 ) -> None:
   """Writes the store shard by shard; whole shards of an earlier run are kept.
 
-  Row `n * Q + q` holds the q-th position kind of prompt n.
+  Row `n * Q + q` holds the q-th position kind of prompt n, or the token at
+  position q + 1 if there are no kinds.
 
   Args:
     model: the target.
-    prompts: N prompts with Q position kinds.
+    prompts: N prompts with Q position kinds; or with none and Q + 1 tokens
+      each.
     plan: what to write.
     directory: the store.
+
+  Raises:
+    ValueError: if prompts without position kinds differ in length.
   """
   tokens_NxT, lengths_N = prompts.padded()
-  positions_NxQ = np.stack(list(prompts.positions.values()), 1)
+  positions_NxQ = _positions(prompts, lengths_N)
   size, kinds = plan.prompts_per_shard, positions_NxQ.shape[1]
   store = writer.StoreWriter(directory, plan.spec, plan.rows)
   shards = plan.spec.shards(plan.rows)
@@ -86,3 +91,16 @@ def dump(
     store.write_shard(shard, arrays)
     preemption.check()
   store.finish()
+
+
+def _positions(
+  prompts: prompts_lib.Prompts, lengths_N: np.ndarray
+) -> np.ndarray:
+  """Returns the positions to dump, i32[N, Q]."""
+  if prompts.positions:
+    return np.stack(list(prompts.positions.values()), 1)
+  if np.any(lengths_N != lengths_N[0]):
+    raise ValueError('prompts without position kinds differ in length')
+  # All but BOS, which is the same everywhere and unlike anything else.
+  every = np.arange(1, lengths_N[0], dtype=np.int32)
+  return np.tile(every, (len(prompts), 1))

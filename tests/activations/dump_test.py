@@ -91,6 +91,32 @@ class DumpTest(absltest.TestCase):
           1e-4,
         )
 
+  def test_without_position_kinds_all_tokens_but_the_first(self):
+    ids = np.random.default_rng(1).integers(0, 40, (COUNT, 5)).tolist()
+    prompts = dataclasses.replace(PROMPTS, ids=ids, positions={})
+    spec = dataclasses.replace(PLAN.spec, rows_per_shard=PER_SHARD * 4)
+    plan = dataclasses.replace(PLAN, spec=spec, rows=COUNT * 4)
+    dump.dump(MODEL, prompts, plan, self.folder)
+    store = reader.open_store(self.folder)
+    self.assertEqual(store.rows, COUNT * 4)
+    resid = store.read('resid_post', 0, store.rows)
+    for n, tokens in enumerate(ids):
+      _, sites = oracle.forward(MODEL, np.array(tokens))
+      rows = slice(n * 4, n * 4 + 4)
+      for slot, layer in enumerate(LAYERS):
+        np.testing.assert_allclose(
+          resid[rows, slot], sites['resid_post', layer][1:], 0, 1e-4
+        )
+    for name, expected in {
+      'token_id': [token for tokens in ids for token in tokens[1:]],
+      'document': np.repeat(np.arange(COUNT), 4),
+      'position': [1, 2, 3, 4] * COUNT,
+    }.items():
+      np.testing.assert_array_equal(store.read(name, 0, store.rows), expected)
+    uneven = dataclasses.replace(prompts, ids=[*ids[:-1], [1, 2]])
+    with self.assertRaisesRegex(ValueError, 'differ in length'):
+      dump.dump(MODEL, uneven, plan, self.folder.with_name('uneven'))
+
   def test_goes_on_after_the_last_whole_shard(self):
     whole = self.folder.with_name('whole')
     self.dump(whole)
