@@ -30,8 +30,12 @@ class Answers(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
-def _generate(model, injection, tokens, lengths, vectors, new_tokens, end_id):
-  embeddings, tap = injection_lib.inject(model, injection, tokens, vectors)
+def _generate(
+  model, injection, tokens, lengths, vectors, blocks, new_tokens, end_id
+):
+  embeddings, tap = injection_lib.inject(
+    model, injection, tokens, vectors, blocks
+  )
   return generate.generate(
     model,
     tokens,
@@ -47,7 +51,8 @@ def ask(
   model: decoder.Decoder,
   injection: injection_lib.Injection,
   question_ids: Sequence[Sequence[int]],
-  vectors_NxD: np.ndarray,
+  vectors_NxKxD: np.ndarray,
+  blocks_NxK: np.ndarray | None = None,
   *,
   end_id: int,
   new_tokens: int,
@@ -61,8 +66,10 @@ def ask(
   Args:
     model: the explainer.
     injection: how vectors enter.
-    question_ids: ids of each question, with one vector token each.
-    vectors_NxD: raw vectors.
+    question_ids: ids of each question, with at most K vector tokens each.
+    vectors_NxKxD: raw vectors, in the order of a question's vector tokens.
+    blocks_NxK: i32, the id of each vector's layer block; may be None where the
+      injection tells none apart.
     end_id: the end token of answers.
     new_tokens: most tokens of an answer, the end token included.
     batch: questions decoded at once.
@@ -76,13 +83,16 @@ def ask(
     longest = len(question_ids[chosen[-1]])
     length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
     tokens, lengths = prompts_lib.pad([question_ids[i] for i in chosen], length)
-    missing = batch - len(chosen)
+    missing = (0, batch - len(chosen))
     made = _generate(
       model,
       injection,
-      np.pad(tokens, ((0, missing), (0, 0))),
-      np.pad(lengths, (0, missing)),
-      np.pad(vectors_NxD[chosen][:, None], ((0, missing), (0, 0), (0, 0))),
+      np.pad(tokens, (missing, (0, 0))),
+      np.pad(lengths, missing),
+      np.pad(vectors_NxKxD[chosen], (missing, (0, 0), (0, 0))),
+      None
+      if blocks_NxK is None
+      else np.pad(blocks_NxK[chosen], (missing, (0, 0))),
       new_tokens,
       end_id,
     )

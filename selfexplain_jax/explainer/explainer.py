@@ -1,19 +1,27 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """An explainer on disk: a model directory with a note of how to ask it."""
 
+from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
+import numpy as np
+import safetensors
+from safetensors import numpy as safetensors_numpy
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 _FILE = 'explainer.json'
+_PARAMETERS = 'injection.safetensors'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,26 +31,36 @@ class Explainer:
   Attributes:
     model: its parameters.
     tokenizer: its tokenizer.
-    injection: how vectors enter.
-    phrasings: the phrasings of questions that it was trained on.
+    injection: how vectors enter, with what was learnt about them.
+    phrasings: by question type, the phrasings that it was trained on.
   """
 
   model: decoder.Decoder
   tokenizer: tokenizer_lib.Tokenizer
   injection: injection_lib.Injection
-  phrasings: tuple[str, ...]
+  phrasings: Mapping[str, tuple[str, ...]]
 
   def save(self, directory: files.PathLike, training: dict[str, Any]) -> None:
     """Writes the explainer; `training` says how it came to be."""
-    artefact.save(self.model, self.tokenizer, directory)
+    folder = files.path(directory)
+    artefact.save(self.model, self.tokenizer, folder)
+    arrays = self.injection.parameters.arrays()
+    if arrays:
+      content = {name: _whole(value) for name, value in arrays.items()}
+      files.write_bytes(folder / _PARAMETERS, safetensors_numpy.save(content))
+    projection = arrays.get('projection')
     note = {
       'injection': self.injection.mode,
       'norm': self.injection.norm,
       'block': self.injection.block,
-      'phrasings': list(self.phrasings),
+      'layer_blocks': [
+        list(pair) for pair in self.injection.layer_blocks.pairs
+      ],
+      'target_width': None if projection is None else projection.shape[2],
+      'phrasings': {task: list(own) for task, own in self.phrasings.items()},
       'training': training,
     }
-    files.write_json(files.path(directory) / _FILE, note)
+    files.write_json(folder / _FILE, note)
 
 
 def training(directory: files.PathLike) -> dict[str, Any]:
@@ -51,30 +69,108 @@ def training(directory: files.PathLike) -> dict[str, Any]:
   Raises:
     errors.InputError: if the folder holds none.
   """
-  name = files.path(directory) / _FILE
-  return files.read_json(name, 'note of an explainer').get('training', {})
+  return _note(directory).get('training', {})
+
+
+def digest(directory: files.PathLike) -> str:
+  """Returns the SHA-256 of all that an explainer's answers depend on.
+
+  Its weights alone are not enough: two explainers may differ in what they
+  learnt about vectors, or in how they are asked.
+
+  Raises:
+    errors.InputError: if the folder holds none.
+  """
+  note = _note(directory)
+  parameters = files.path(directory) / _PARAMETERS
+  return files.digest_json(
+    {
+      'note': {name: note[name] for name in note if name != 'training'},
+      'parameters': files.digest(parameters.read_bytes())
+      if parameters.exists()
+      else None,
+      'tokenizer': artefact.load_tokenizer(directory).digest(),
+      'weights': huggingface.weight_hash(directory),
+    }
+  )
 
 
 def load(directory: files.PathLike, mesh: jax.sharding.Mesh) -> Explainer:
   """Reads an explainer.
 
   Raises:
-    errors.InputError: if the folder holds none.
+    errors.InputError: if the folder holds none, or a part of one.
   """
-  name = files.path(directory) / _FILE
-  note = files.read_json(name, 'note of an explainer')
+  name, note = files.path(directory) / _FILE, _note(directory)
   model, tokenizer = artefact.load(directory, mesh)
   try:
-    return Explainer(
-      model=model,
-      tokenizer=tokenizer,
-      injection=injection_lib.Injection(
-        note['injection'],
-        tokenizer.vector_id,
-        note['norm'],
-        note['block'],
-      ),
-      phrasings=tuple(note['phrasings']),
+    layer_blocks = layer_blocks_lib.LayerBlocks(
+      tuple((first, last) for first, last in note['layer_blocks'])
     )
+    injection = injection_lib.Injection(
+      note['injection'],
+      tokenizer.vector_id,
+      note['norm'],
+      note['block'],
+      layer_blocks,
+    )
+    target_width = note['target_width']
+    phrasings = {task: tuple(own) for task, own in note['phrasings'].items()}
   except KeyError as e:
     raise errors.InputError(f'{name} lacks the field {e}') from e
+  expected = injection_lib.shapes(
+    injection.mode, layer_blocks, model.config.width, target_width
+  )
+  if expected:
+    with jax.set_mesh(mesh):
+      learnt = injection_lib.place(_read(directory, expected))
+    injection = injection.with_parameters(learnt)
+  return Explainer(model, tokenizer, injection, phrasings)
+
+
+def _note(directory: files.PathLike) -> dict[str, Any]:
+  name = files.path(directory) / _FILE
+  return files.read_json(name, 'note of an explainer')
+
+
+def _whole(value: jax.Array) -> np.ndarray:
+  """Returns all of an array, though its parts may lie with other processes."""
+  if not value.is_fully_addressable:
+    value = multihost_utils.process_allgather(value, tiled=True)
+  return np.ascontiguousarray(value)
+
+
+def _read(
+  directory: files.PathLike, expected: dict[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+  """Reads what was learnt about vectors.
+
+  Args:
+    directory: of the explainer.
+    expected: shapes by name.
+
+  Raises:
+    errors.InputError: naming the tensor that is missing or of another shape.
+  """
+  source = files.path(directory) / _PARAMETERS
+  if not source.exists():
+    raise errors.InputError(
+      f'{source} not found: {_FILE} says that it holds {", ".join(expected)}'
+    )
+  try:
+    stored = safetensors_numpy.load(source.read_bytes())
+  except safetensors.SafetensorError as e:
+    raise errors.InputError(
+      f'{source} is not a whole safetensors file: {e}'
+    ) from e
+  for name, shape in expected.items():
+    if name not in stored:
+      raise errors.InputError(
+        f'{source}: tensor {name} is missing: expected shape {shape}'
+      )
+    if stored[name].shape != shape:
+      raise errors.InputError(
+        f'{source}: tensor {name} has shape {stored[name].shape}: {_FILE} '
+        f'makes it {shape}'
+      )
+  return {name: stored[name] for name in expected}

@@ -2,6 +2,7 @@
 """The training step of an explainer: answers, and replay of what it knew."""
 
 from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any
 
@@ -18,6 +19,40 @@ from selfexplain_jax.training import state as state_lib
 Batch = dict[str, Any]
 
 
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('model', 'injection'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """What is trained: the model of the training state of an explainer.
+
+  Attributes:
+    model: the whole explainer, or an adapter of its base.
+    injection: what is learnt about vectors, in full rank either way.
+  """
+
+  model: Any
+  injection: injection_lib.Parameters
+
+
+def assemble(
+  trained: Trained,
+  injection: injection_lib.Injection,
+  base: decoder.Decoder | None = None,
+) -> tuple[decoder.Decoder, injection_lib.Injection]:
+  """Returns the explainer and the injection to ask it with.
+
+  Args:
+    trained: what a state holds.
+    injection: how vectors enter; its own parameters are not read.
+    base: as in `make_step`.
+  """
+  model = trained.model if base is None else lora.adapt(base, trained.model)
+  return model, injection.with_parameters(trained.injection)
+
+
 def answer_loss(
   model: decoder.Decoder,
   injection: injection_lib.Injection,
@@ -29,12 +64,18 @@ def answer_loss(
   Args:
     model: the explainer.
     injection: how vectors enter.
-    batch: `tokens`, `segments`, `positions` i32[B, T], `weights` f32[B, T] and
-      `vectors` f32[B, K, D], as `data.packing` makes them.
+    batch: `tokens`, `segments`, `positions` i32[B, T] and `weights` f32[B, T],
+      as `data.packing` makes them; `vectors` f32[B, K, D], in the order of the
+      vector tokens of a row; and `vector_blocks` i32[B, K], their layer blocks,
+      which may be absent where the injection tells none apart.
     adapter: of the explainer's layers.
   """
   embeddings, tap = injection_lib.inject(
-    model, injection, batch['tokens'], batch['vectors']
+    model,
+    injection,
+    batch['tokens'],
+    batch['vectors'],
+    batch.get('vector_blocks'),
   )
   hidden, _ = decoder.forward(
     model,
@@ -63,23 +104,27 @@ def make_step(
 ) -> Callable:
   """Returns the compiled step; it donates its state.
 
-  The state's model is the whole explainer, or the adapter of `base`.
+  The state's model is a `Trained`. The base is neither donated nor copied, so
+  that it can be the target too.
 
   Args:
     optimizer: the optimizer.
-    injection: how vectors enter.
+    injection: how vectors enter; its parameters are those of the state.
     replay_weight: weight of the language-modelling loss on the rows in
       `batch['replay']`, which keep the explainer from forgetting;
       without that field nothing is replayed.
     base: the frozen explainer whose adapter is trained; None for all weights.
   """
+  # Its own parameters may be donated with the first state.
+  bare = injection.with_parameters(injection_lib.NO_PARAMETERS)
 
-  def loss(trained: Any, base: decoder.Decoder | None, batch: Batch):
-    model, adapter = trained, None
+  def loss(trained: Trained, base: decoder.Decoder | None, batch: Batch):
+    model, adapter = trained.model, None
     if base is not None:
-      model = lora.with_embedding(base, trained)
-      adapter = trained.factors
-    explained = answer_loss(model, injection, batch, adapter)
+      model = lora.with_embedding(base, trained.model)
+      adapter = trained.model.factors
+    shown = bare.with_parameters(trained.injection)
+    explained = answer_loss(model, shown, batch, adapter)
     if 'replay' not in batch:
       return explained, {'loss': explained}
     replayed = language_modelling.loss(model, batch['replay'], adapter)

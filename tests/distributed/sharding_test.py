@@ -29,7 +29,10 @@ class ShardingTest(absltest.TestCase):
     # What the optimizer remembers is split as the matrices are.
     self.assertEqual(
       printed['training']['1x2x2']['moments'],
-      ["(None, 'fsdp', 'tensor')"],
+      {
+        'query': ["(None, 'fsdp', 'tensor')"],
+        'projection': ["(None, 'fsdp')"],
+      },
     )
     # [layers, width, heads]: a quarter of it on each of 1 x 2 x 2 devices.
     self.assertEqual(printed['query'], [2, 32, 32])

@@ -21,6 +21,7 @@ import numpy as np
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import injection
+from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import patch as patch_lib
@@ -68,10 +69,13 @@ def _training(
 ) -> tuple[dict[str, list[jax.Array]], dict[str, Any]]:
   """Trains for three steps as the binaries do, on text and on questions.
 
+  Questions show vectors of the model's own width, and of another one through
+  projections.
+
   Returns:
     The losses, and notes: whether every array stayed split as it was, how many
     programs the steps took, and how what the optimizer remembers of the query
-    matrices is split.
+    matrices and of the projections is split.
   """
   config = ml_collections.ConfigDict(
     dict(
@@ -81,24 +85,50 @@ def _training(
   optimizer = optimizer_lib.make(config, 8)
   text = {'tokens': tokens, 'weights': jnp.ones(tokens.shape, jnp.float32)}
   positions = jnp.arange(tokens.shape[1], dtype=jnp.int32)
+  random = np.random.default_rng(1)
+  width, other, rows = model.config.width, 12, len(tokens)
   questions = {
     **text,
     'segments': jnp.ones_like(tokens),
     'positions': jnp.broadcast_to(positions, tokens.shape),
-    'vectors': jnp.ones((len(tokens), 1, model.config.width), jnp.float32),
+    'vectors': jnp.ones((rows, 1, width), jnp.float32),
     'replay': text,
   }
-  shown = injection.Injection('add_norm_matched', int(tokens[0, 0]), 1.0)
+  projected = {
+    **{k: v for k, v in questions.items() if k != 'replay'},
+    'vectors': random.normal(size=(rows, 2, other)).astype(np.float32),
+    'vector_blocks': random.integers(0, 3, (rows, 2)).astype(np.int32),
+  }
+  vector_id = int(tokens[0, 0])
+  projected['tokens'] = tokens.at[:, 1:3].set(vector_id)
+  shown = injection.make('add_norm_matched', model, vector_id)
+  learnt = injection.make(
+    'scale_and_bias',
+    model,
+    vector_id,
+    layer_blocks=layer_blocks.LayerBlocks(((0, 0), (0, 1), (1, 1))),
+    projection_CxExD=random.normal(size=(3, width, other)),
+  )
   text_step: Any = language_modelling.make_step(optimizer)
-  question_step = train_step.make_step(optimizer, shown, 0.5)
   losses: dict[str, list[jax.Array]] = {}
   kept = True
-  for name, step, batch in (
-    ('text', text_step, text),
-    ('questions', question_step, questions),
+  for name, trained, step, batch in (
+    ('text', model, text_step, text),
+    (
+      'questions',
+      train_step.Trained(model, shown.parameters),
+      train_step.make_step(optimizer, shown, 0.5),
+      questions,
+    ),
+    (
+      'projected',
+      train_step.Trained(model, learnt.parameters),
+      train_step.make_step(optimizer, learnt, 0.5),
+      projected,
+    ),
   ):
     # A step donates its state.
-    state = state_lib.start(jax.tree.map(jnp.copy, model), optimizer)
+    state = state_lib.start(jax.tree.map(jnp.copy, trained), optimizer)
     before = _splits(state)
     losses[name] = []
     for _ in range(3):
@@ -106,14 +136,19 @@ def _training(
       losses[name].append(metrics['loss'])
     kept &= _splits(state) == before
   moments = {
-    split
-    for name, split in before.items()
-    if 'query' in name and 'optimizer' in name
+    matrix: sorted(
+      {
+        split
+        for name, split in before.items()
+        if matrix in name and 'optimizer' in name
+      }
+    )
+    for matrix in ('query', 'projection')
   }
   return losses, {
     'kept': kept,
     'programs': text_step._cache_size(),
-    'moments': sorted(moments),
+    'moments': moments,
   }
 
 

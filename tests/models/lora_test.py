@@ -129,7 +129,8 @@ class TrainingTest(absltest.TestCase):
       'weights': np.array([[0, 0, 1, 1, 0]], np.float32),
       'vectors': np.ones((1, 1, 16), np.float32),
     }
-    state = state_lib.start(adapter, optimizer)
+    start = train_step.Trained(adapter, injection_lib.NO_PARAMETERS)
+    state = state_lib.start(start, optimizer)
     losses = []
     for _ in range(3):
       state, metrics = step(state, batch)
@@ -138,7 +139,7 @@ class TrainingTest(absltest.TestCase):
     for name, old, new in zip(
       checkpoints.leaf_names(before),
       jax.tree.leaves(before),
-      jax.tree.leaves(_copy(state.model)),
+      jax.tree.leaves(_copy(state.model.model)),
       strict=True,
     ):
       self.assertGreater(np.abs(new - old).max(), 0, name)

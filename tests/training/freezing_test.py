@@ -54,10 +54,13 @@ def _moved(trained, base, frozen):
   }
   batch['tokens'][:, 2] = 6
   before = jax.device_get(jax.tree.leaves(trained))
-  state = state_lib.start(jax.tree.map(jax.numpy.copy, trained), optimizer)
+  start = train_step.Trained(
+    jax.tree.map(jax.numpy.copy, trained), injection.NO_PARAMETERS
+  )
+  state = state_lib.start(start, optimizer)
   for _ in range(3):
     state, _ = step(state, batch)
-  after = jax.device_get(jax.tree.leaves(state.model))
+  after = jax.device_get(jax.tree.leaves(state.model.model))
   names = checkpoints.leaf_names(trained)
   moved = set()
   for name, a, b in zip(names, before, after, strict=True):
