@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """What one model of the world has read, noted beside its weights."""
 
+from collections.abc import Iterable
 import dataclasses
 import functools
 
@@ -10,8 +11,8 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.models import tokenizer as tokenizer_lib
-from selfexplain_jax.tasks import patching
 from selfexplain_jax.worlds.biographies import corpus
+from selfexplain_jax.worlds.biographies import descriptions
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import prompts
 from selfexplain_jax.worlds.biographies import vocabulary
@@ -45,9 +46,10 @@ class Corpus:
     """The facts that occur, bool [people, relations]."""
     return facts.known_facts(self.world, self.known_seed)
 
-  def tokenizer(self, layers: int) -> tokenizer_lib.Tokenizer:
-    """The world's tokenizer, with words for questions on so many layers."""
-    return vocabulary.build_tokenizer(self.world, patching.words(layers))
+  def tokenizer(self, question_words: Iterable[str]) -> tokenizer_lib.Tokenizer:
+    """The world's tokenizer, with the words of questions and descriptions."""
+    words = {*question_words, *descriptions.words(self.world)}
+    return vocabulary.build_tokenizer(self.world, words)
 
   def prompts(self, tokenizer: tokenizer_lib.Tokenizer) -> prompts_lib.Prompts:
     """Every question about the people of the world."""

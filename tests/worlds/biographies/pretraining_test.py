@@ -8,6 +8,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.worlds.biographies import concepts
 from selfexplain_jax.worlds.biographies import corpus as corpus_lib
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import pretraining
@@ -15,6 +16,7 @@ from selfexplain_jax.worlds.biographies import pretraining
 CORPUS = pretraining.Corpus(
   corpus_seed=5, known_seed=6, people=60, world_seed=7
 )
+QUESTION_WORDS = ('The', 'most', 'likely', 'output', 'at', 'layers', '0', 'to')
 
 
 class CorpusTest(absltest.TestCase):
@@ -23,7 +25,7 @@ class CorpusTest(absltest.TestCase):
     np.testing.assert_array_equal(
       CORPUS.known, facts.known_facts(facts.make_world(7, 60), 6)
     )
-    tokenizer = CORPUS.tokenizer(2)
+    tokenizer = CORPUS.tokenizer(QUESTION_WORDS)
     row = CORPUS.row(tokenizer, 30, 3)
     expected = corpus_lib.row(CORPUS.world, CORPUS.known, tokenizer, 5, 3, 30)
     self.assertEqual(row.keys(), expected.keys())
@@ -31,7 +33,7 @@ class CorpusTest(absltest.TestCase):
       np.testing.assert_array_equal(field, expected[name])
 
   def test_row_depends_on_its_index_and_every_seed(self):
-    tokenizer = CORPUS.tokenizer(2)
+    tokenizer = CORPUS.tokenizer(QUESTION_WORDS)
     rows = [CORPUS.row(tokenizer, 30, i)['tokens'].tolist() for i in range(3)]
     for name in ('corpus_seed', 'known_seed', 'world_seed', 'people'):
       value = getattr(CORPUS, name) + 1
@@ -39,16 +41,27 @@ class CorpusTest(absltest.TestCase):
       rows.append(other.row(tokenizer, 30, 0)['tokens'].tolist())
     self.assertLen(set(map(tuple, rows)), len(rows))
 
-  def test_tokenizer_writes_questions_on_every_layer(self):
-    tokenizer = CORPUS.tokenizer(3)
-    text = 'The most likely output at layers 0 to 2'
-    self.assertEqual(tokenizer.decode(tokenizer.encode(text)), text)
+  def test_tokenizer_writes_documents_questions_and_descriptions(self):
+    tokenizer = CORPUS.tokenizer(QUESTION_WORDS)
+    row = CORPUS.row(tokenizer, 30, 0)['tokens'].tolist()
+    texts = [' '.join(QUESTION_WORDS), tokenizer.decode(row)]
+    texts += [c.description for c in concepts.all_concepts(CORPUS.world)]
+    for text in texts:
+      self.assertEqual(tokenizer.decode(tokenizer.encode(text)), text)
+
+  def test_tokenizer_has_the_words_of_the_questions_that_are_named(self):
+    tokenizer = CORPUS.tokenizer(QUESTION_WORDS)
     with self.assertRaises(errors.InputError):
       tokenizer.encode('at layers 3')
-    self.assertNotEqual(tokenizer.digest(), CORPUS.tokenizer(4).digest())
+    other = CORPUS.tokenizer((*QUESTION_WORDS, '3'))
+    self.assertLen(other.encode('at layers 3'), 3)
+    self.assertNotEqual(tokenizer.digest(), other.digest())
+    # Neither the order nor a word twice makes another one.
+    again = CORPUS.tokenizer((*reversed(QUESTION_WORDS), 'to'))
+    self.assertEqual(tokenizer.digest(), again.digest())
 
   def test_prompts_are_those_of_its_world(self):
-    prompts = CORPUS.prompts(CORPUS.tokenizer(2))
+    prompts = CORPUS.prompts(CORPUS.tokenizer(QUESTION_WORDS))
     self.assertLen(prompts, 60 * 5 * 3)
     self.assertEqual(prompts.group[0], CORPUS.world.people[0].name)
     self.assertEqual(
