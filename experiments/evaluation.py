@@ -1,10 +1,13 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-r"""Evaluates explainers of patching on people they never saw.
+r"""Evaluates explainers on people, or features, that they never saw.
 
 python -m launch.evaluate_fidelity --workdir=DIR \
-    --config=experiments/patching/evaluation.py \
+    --config=experiments/evaluation.py \
     --config.target=MODEL_DIR --config.explanations=SET_DIR \
     --config.initial=MODEL_DIR --config.explainers.self=EXPLAINER_DIR
+
+The explanation set says which task it is. Of features, the dictionary that they
+are of has to be named too.
 """
 
 import ml_collections
@@ -15,6 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   config.target = ''
   config.explanations = ''
+  config.dictionary = ''
   config.split = 'test'
   config.examples = 0  # All of them.
   config.seed = 0
@@ -22,6 +26,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.initial = ''
   # Directories of explainers; an arm without one is left out. Without any, the
   # controls that need no language model are evaluated alone.
-  config.explainers = dict(self='', stranger='', twin='')
+  config.explainers = dict(self='', stranger='', twin='', text_only='')
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -1,25 +1,35 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-r"""Trains an explainer of patching on a world's explanation set.
+r"""Trains an explainer on a world's explanation sets.
 
   python -m launch.train_explainer --workdir=DIR \
-    --config=experiments/patching/explainer.py \
-    --config.explanations=SET_DIR --config.initial=MODEL_DIR
+    --config=experiments/explainer.py \
+    --config.explanations.patching=SET_DIR --config.initial=MODEL_DIR
 
 `initial` is the target itself for self, or another model for stranger or twin.
+One explainer is trained for all tasks whose sets are named.
 """
 
 import ml_collections
+
+TASKS = ('features', 'patching', 'ablation')
 
 
 def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
   config = ml_collections.ConfigDict()
-  config.explanations = ''
+  config.explanations = {task: '' for task in TASKS}
+  # Of what is seen, each task's share relative to the others'.
+  config.task_weights = {task: 1.0 for task in TASKS}
   config.initial = ''
+  config.target = ''  # For a ridge projection alone.
   config.seed = 0
-  config.examples = 0  # All of them.
+  config.examples = 0  # Of each task; 0 for all of them.
+  config.text_only = False  # Zeros in place of all vectors: a control.
   config.injection = 'add_norm_matched'
   config.injection_block = 0  # After which block of the explainer.
+  # For another width than the target's: 'random', or 'ridge' from the
+  # activations of both on so many rows of the explainer's corpus.
+  config.projection = dict(start='none', rows=256, penalty=0.01)
   # Rank of an adapter; 0 trains all weights that are not frozen.
   config.lora_rank = 0
   # Not trained, so that the explainer keeps what it knows of people that no
@@ -34,7 +44,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.examples_per_row = 4
   config.replay = dict(batch=2, weight=0.1)
   config.evaluate_every = 300
-  config.validation_examples = 256
+  config.validation_examples = 256  # Of each task.
   config.checkpoint_every = 300
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

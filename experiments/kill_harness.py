@@ -37,16 +37,17 @@ _CONFIG = flags.DEFINE_string(
 # What a run ends with, as patterns below its workdir: all but configs, which
 # name the workdir, logs with their times, and checkpoints.
 _RESULTS = (
+  'report.html',
   '*/metrics.json',
   '*/manifest.json',
   '*/model/*',
-  'store/prompts.parquet',
+  '*/*.parquet',
   'store/*/c/**/*',
-  'explanations/records.parquet',
-  'explanations/vectors/**/*',
-  'evaluation/answers/*',
-  'evaluation/predictions.parquet',
-  'evaluation/report.html',
+  'documents/*/c/**/*',
+  'dictionary/dictionaries/**/*',
+  '*/vectors/**/*',
+  '*_evaluation/answers/*',
+  '*_evaluation/report.html',
 )
 
 _SAVED = 75  # Exit code after a preemption.

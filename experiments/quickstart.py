@@ -8,9 +8,12 @@ r"""Every stage on the biographies world, sized for a laptop.
 
 import ml_collections
 
-from experiments.patching import evaluation
-from experiments.patching import explainer
-from experiments.patching import explanations
+from experiments import evaluation
+from experiments import explainer
+from experiments.ablation import explanations as ablation
+from experiments.features import dictionary
+from experiments.features import explanations as features
+from experiments.patching import explanations as patching
 from experiments.world import dump
 from experiments.world import pretrain
 
@@ -23,24 +26,43 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
   config.target = pretrain.get_config('target')
   config.stranger = pretrain.get_config('stranger')
   config.store = dump.get_config()
-  config.explanations = explanations.get_config()
+  config.documents = dump.get_config('documents')
+  config.dictionary = dictionary.get_config()
+  config.features = features.get_config()
+  config.patching = patching.get_config()
+  config.ablation = ablation.get_config()
   config.self_explainer = explainer.get_config()
   config.stranger_explainer = explainer.get_config()
-  config.evaluation = evaluation.get_config()
+  for task in ('features', 'patching', 'ablation'):
+    config[f'{task}_evaluation'] = evaluation.get_config()
   if size == 'test':
-    for model in (config.target, config.stranger):
-      model.steps, model.batch, model.checkpoint_every = 6, 4, 3
-      model.world.people = 60
-      model.model.update(dict(width=32, layers=2, heads=2, kv_heads=2))
-      model.model.update(dict(head_width=16, mlp_width=48))
-    config.explanations.blocks = ((0, 0), (1, 1), (0, 1))
-    config.explanations.quota = dict(train=8, validation=2, test=4)
-    config.explanations.rounds = 1
-    config.explanations.require_right = False
-    for trained in (config.self_explainer, config.stranger_explainer):
-      trained.steps, trained.batch, trained.checkpoint_every = 4, 2, 2
-      trained.replay.batch, trained.frozen.blocks = 1, 1
-      trained.evaluate_every = 2
-      trained.validation_examples = 8
-    config.evaluation.examples = 24
+    _shrink(config)
   return config
+
+
+def _shrink(config: ml_collections.ConfigDict) -> None:
+  """Makes everything small."""
+  for model in (config.target, config.stranger):
+    model.steps, model.batch, model.checkpoint_every = 6, 4, 3
+    model.world.people = 60
+    model.model.update(dict(width=32, layers=2, heads=2, kv_heads=2))
+    model.model.update(dict(head_width=16, mlp_width=48))
+  config.documents.prompts.documents.update(dict(count=32, length=32))
+  config.documents.prompts_per_shard = 16
+  config.dictionary.update(dict(features=48, k=4, steps=6, batch=64))
+  config.dictionary.checkpoint_every = 3
+  config.features.documents.update(dict(labels=32, scores=16, length=32))
+  config.features.threshold = 0.1
+  config.features.unlabelled = 3
+  config.patching.blocks = ((0, 0), (1, 1), (0, 1))
+  config.patching.require_right = False
+  for task in (config.patching, config.ablation):
+    task.quota = dict(train=8, validation=2, test=4)
+    task.rounds = 1
+  for trained in (config.self_explainer, config.stranger_explainer):
+    trained.steps, trained.batch, trained.checkpoint_every = 4, 2, 2
+    trained.replay.batch, trained.frozen.blocks = 1, 1
+    trained.evaluate_every = 2
+    trained.validation_examples = 8
+  for task in ('features', 'patching', 'ablation'):
+    config[f'{task}_evaluation'].examples = 24

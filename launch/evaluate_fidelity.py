@@ -4,12 +4,12 @@
 Writes metrics.json, predictions.parquet and report.html into WORKDIR.
 """
 
+import importlib.metadata
 import io
 
 from absl import logging
 import jax
 import ml_collections
-import numpy as np
 from pyarrow import parquet
 
 from launch import cli
@@ -20,14 +20,15 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.fidelity import arms as arms_lib
-from selfexplain_jax.fidelity import evaluation
-from selfexplain_jax.fidelity import rerun as rerun_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.reports import html
+from selfexplain_jax.reports import text
+from selfexplain_jax.tasks import table
+from selfexplain_jax.tasks import task as task_lib
 
-# Tokens of a question and its answer, about, besides those of its prompt.
-_WORDS = 35
+_ANSWER = 13  # Tokens of an answer, about.
+_VERSIONS = ('jax', 'jaxlib', 'flax', 'numpy')
 
 
 def run(
@@ -43,6 +44,7 @@ def run(
     return
 
   explained = explanations.read(config.explanations)
+  task = table.task(explained.manifest['task'])
   weight_hash = huggingface.weight_hash(config.target)
   if explained.manifest['target']['weight_hash'] != weight_hash:
     raise errors.InputError(
@@ -57,18 +59,18 @@ def run(
     )
   digest = explained.manifest['records_digest']
   for name, directory in explainers.items():
-    learnt = explainer_lib.training(directory).get('records_digest')
-    if learnt != digest:
+    learnt = explainer_lib.training(directory).get('records_digests', {})
+    if learnt.get(task.language.NAME) != digest:
       raise errors.InputError(
         f'config.explainers.{name} is {directory}, trained on another '
         f'explanation set: expected one trained on {config.explanations}, so '
-        'that it has not seen the people asked about'
+        'that it has not seen the questions that are asked'
       )
   inputs = {
     'explanation set': digest,
     'vectors': files.digest(explained.vectors.tobytes()),
     **{
-      f'{name} explainer': huggingface.weight_hash(directory)
+      f'{name} explainer': explainer_lib.digest(directory)
       for name, directory in explainers.items()
     },
   }
@@ -79,10 +81,16 @@ def run(
     raise errors.InputError(
       f'{config.explanations} has no records of split {config.split!r}'
     )
-  # A question holds its prompt twice; three controls ask self again.
-  arms_asked = len(explainers) + 3 if explainers else 0
-  prompt_tokens = sum(len(explained.rows[i]['prompt_ids']) for i in chosen)
-  tokens = arms_asked * (3 * prompt_tokens + _WORDS * len(chosen))
+  asked = arms_lib.Asked(
+    task, explained, chosen, explained.split('train'), config.seed
+  )
+  # The controls that ask self again, besides the explainers.
+  arms_asked = len(explainers) + 4 if explainers else 0
+  words = sum(
+    len(task.language.question(row, task.language.PHRASINGS[0]).split())
+    for row in asked.rows
+  )
+  tokens = arms_asked * 2 * (words + _ANSWER * len(chosen))
   weights = huggingface.read_config(config.target).weights
   logging.info(
     'Evaluating: %d records of split %s, explainers %s, %.2f M tokens, roughly '
@@ -95,51 +103,44 @@ def run(
   )
   if dry_run:
     return
-  cli.begin(config, workdir)
   out = files.path(workdir)
 
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
-    # What every arm says.
-    asked = arms_lib.Asked(
-      explained, chosen, explained.split('train'), config.seed
-    )
-    arms = arms_lib.all_arms(asked, explainers, config.initial, mesh)
-    said = arms_lib.run(arms, out / 'answers', inputs)
+
+    def target() -> task_lib.Target:
+      model, tokenizer = artefact.load(config.target, mesh)
+      return task_lib.Target(model, tokenizer, config.target, weight_hash)
 
     # What the target really does.
-    target, tokenizer = artefact.load(config.target, mesh)
-    shown = rerun_lib.rerun(target, tokenizer, explained, chosen)
-  logging.info(
-    'Re-run: %d of %d stored effects disagree', shown.disagreements, len(chosen)
-  )
+    shown = task.evaluation.observe(target(), explained, chosen, config)
+    cli.begin(config, workdir)
+
+    # What every arm says.
+    arms = arms_lib.all_arms(asked, explainers, config.initial, target, mesh)
+    said = arms_lib.run(arms, out / 'answers', inputs)
 
   # How far the two agree.
-  table = evaluation.predictions(said, shown, explained, chosen, tokenizer)
+  tables = task.evaluation.predictions(
+    said, shown, explained, chosen, config.seed
+  )
   figures = {
-    'task': explained.manifest['task'],
+    'task': task.language.NAME,
     'target': weight_hash,
     'split': config.split,
     'seed': config.seed,
-    'versions': evaluation.versions(),
+    'versions': {v: importlib.metadata.version(v) for v in _VERSIONS},
     'same_when_shuffled': asked.same_when_shuffled(),
-    **evaluation.score(said, shown, explained, chosen, config.seed),
+    **task.evaluation.score(said, shown, explained, chosen, config.seed),
   }
-  content = io.BytesIO()
-  parquet.write_table(table, content)
-  files.write_bytes(out / 'predictions.parquet', content.getvalue())
-  html.write(out, figures, table)
+  for name, table_ in tables.items():
+    content = io.BytesIO()
+    parquet.write_table(table_, content)
+    files.write_bytes(out / f'{name}.parquet', content.getvalue())
+  html.write(out, figures, tables)
   files.write_json(out / 'metrics.json', figures)
-  for arm, scores in figures['rows'].items():
-    logging.info('%-18s %s', arm, _line(scores))
-
-
-def _line(scores: dict[str, dict[str, float]]) -> str:
-  shown = ('exact_match', 'exact_match_changed', 'macro_f1', 'content_match')
-  return ', '.join(
-    f'{name} {np.nan if (v := scores[name]["value"]) is None else v:.3f}'
-    for name in shown
-  )
+  for line in text.table(figures).splitlines():
+    logging.info('%s', line)
 
 
 if __name__ == '__main__':

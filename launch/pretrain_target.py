@@ -18,6 +18,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.tasks import table
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
@@ -43,7 +44,7 @@ def run(
 
   # What the model reads.
   corpus = pretraining.Corpus(**config.world)
-  tokenizer = corpus.tokenizer(config.model.layers)
+  tokenizer = corpus.tokenizer(table.words(config.model.layers))
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, **config.model
   )

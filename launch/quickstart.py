@@ -1,9 +1,10 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Runs every stage on the biographies world: from nothing to checked claims.
 
-Pretrains a target and a stranger, makes explanations of patches of the target,
-trains an explainer from each of the two, and checks what they claim by running
-the patches again. Stages that are finished are skipped.
+Pretrains a target and a stranger; makes explanations of the target's features,
+of patches of its activations and of ablations of its input; trains one explainer
+of all three from each of the two models; and checks what they claim by running
+the target again. Stages that are finished are skipped.
 """
 
 from collections.abc import Callable
@@ -23,9 +24,12 @@ from launch import dump_activations
 from launch import evaluate_fidelity
 from launch import make_explanations
 from launch import pretrain_target
+from launch import train_dictionary
 from launch import train_explainer
 from selfexplain_jax import files
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.reports import html
+from selfexplain_jax.reports import index
 from selfexplain_jax.reports import text
 
 # What the size of a stage is told by: fields of its config.
@@ -39,16 +43,27 @@ _SIZES = {
     'row_length',
   ),
   dump_activations: ('prompts.source', 'sites', 'dtype'),
-  make_explanations: (
-    'site',
-    'blocks',
-    'quota.train',
-    'quota.validation',
-    'quota.test',
-  ),
+  train_dictionary: ('features', 'k', 'steps', 'batch'),
+  make_explanations: ('task',),
   train_explainer: ('steps', 'batch', 'row_length', 'examples_per_row'),
   evaluate_fidelity: ('split', 'examples'),
 }
+
+# Stages of a line need nothing of each other and run side by side: on small
+# models each keeps one core busy.
+_PLAN = (
+  (('target', pretrain_target), ('stranger', pretrain_target)),
+  (('store', dump_activations), ('documents', dump_activations)),
+  (('dictionary', train_dictionary), ('patching', make_explanations)),
+  (('features', make_explanations), ('ablation', make_explanations)),
+  (('self_explainer', train_explainer), ('stranger_explainer', train_explainer)),
+  (
+    ('patching_evaluation', evaluate_fidelity),
+    ('ablation_evaluation', evaluate_fidelity),
+  ),
+  (('features_evaluation', evaluate_fidelity),),
+)
+_TASKS = ('features', 'patching', 'ablation')
 
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Added to the seed of every stage.', lower_bound=0
@@ -69,33 +84,10 @@ def run(
     for fields in config.values():
       fields.seed += _SEED.value
 
-  target, stranger = out / 'target/model', out / 'stranger/model'
-  config.store.target = str(target)
-  config.explanations.target = str(target)
-  config.explanations.store = str(out / 'store')
-  for name, initial in (('self', target), ('stranger', stranger)):
-    trained = config[f'{name}_explainer']
-    trained.initial = str(initial)
-    trained.explanations = str(out / 'explanations')
-    config.evaluation.explainers[name] = str(out / f'{name}_explainer/model')
-  config.evaluation.target = config.evaluation.initial = str(target)
-  config.evaluation.explanations = str(out / 'explanations')
-
-  # Stages of a line need nothing of each other and run side by side: on small
-  # models each keeps one core busy.
-  plan = (
-    (('target', pretrain_target), ('stranger', pretrain_target)),
-    (('store', dump_activations),),
-    (('explanations', make_explanations),),
-    (
-      ('self_explainer', train_explainer),
-      ('stranger_explainer', train_explainer),
-    ),
-    (('evaluation', evaluate_fidelity),),
-  )
-  for number, stages in enumerate(plan, 1):
+  _connect(config, out)
+  for number, stages in enumerate(_PLAN, 1):
     names = ' and '.join(name for name, _ in stages)
-    logging.info('Step %d of %d: %s', number, len(plan), names)
+    logging.info('Step %d of %d: %s', number, len(_PLAN), names)
     if dry_run:
       for name, stage in stages:
         logging.info('%s: %s', name, _sizes(stage, config[name]))
@@ -111,10 +103,41 @@ def run(
         )
       )
     preemption.check()
-  if not dry_run:
-    figures = files.read_json(out / 'evaluation/metrics.json', 'figures')
-    print(text.table(figures))
-    print(f'\nReport: {out / "evaluation/report.html"}')
+  if dry_run:
+    return
+  pages = {}
+  for task in _TASKS:
+    name = f'{task}_evaluation'
+    figures = files.read_json(out / name / 'metrics.json', 'figures')
+    print(f'\n{task}\n{text.table(figures)}')
+    pages[f'{name}/{html.NAME}'] = figures
+  index.write(out, pages)
+  print(f'\nReport: {out / index.NAME}')
+
+
+def _connect(config: ml_collections.ConfigDict, out: files.PathLike) -> None:
+  """Names the inputs of every stage, which are other stages' folders."""
+  out = files.path(out)
+
+  def place(name: str, part: str = '') -> str:
+    return str(out / name / part) if part else str(out / name)
+
+  target = place('target', 'model')
+  for name in ('store', 'documents', 'dictionary', *_TASKS):
+    config[name].target = target
+  config.dictionary.store = place('documents')
+  config.patching.store = place('store')
+  config.features.dictionary = place('dictionary')
+  for name in ('self', 'stranger'):
+    trained = config[f'{name}_explainer']
+    trained.initial = place('target' if name == 'self' else name, 'model')
+    for task in _TASKS:
+      trained.explanations[task] = place(task)
+      evaluated = config[f'{task}_evaluation']
+      evaluated.explainers[name] = place(f'{name}_explainer', 'model')
+      evaluated.target = evaluated.initial = target
+      evaluated.explanations = place(task)
+  config.features_evaluation.dictionary = place('dictionary')
 
 
 def _sizes(stage: Any, config: ml_collections.ConfigDict) -> str:

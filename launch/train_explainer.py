@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Trains an explainer on an explanation set.
+"""Trains an explainer on the explanation sets of one task or of several.
 
-Writes WORKDIR/model, the checkpoint with the best exact match on validation
-people, and WORKDIR/metrics.json, which says how it did there with its real
+Writes WORKDIR/model, the checkpoint with the best exact match on the validation
+split, and WORKDIR/metrics.json, which says how it did there with its real
 vectors and with shuffled ones.
 """
 
@@ -11,6 +11,7 @@ import functools
 from absl import logging
 import jax
 import ml_collections
+import numpy as np
 
 from launch import cli
 from selfexplain_jax import errors
@@ -20,7 +21,10 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.data import pipeline
 from selfexplain_jax.data import questions as questions_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.explainer import layer_blocks
+from selfexplain_jax.explainer import projection
 from selfexplain_jax.explainer import replay
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
@@ -39,7 +43,7 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Trains and writes the explainer, unless the workdir holds it already."""
-  cli.require(config, 'explanations', 'initial')
+  cli.require(config, 'initial')
   cli.require_least(
     config,
     seed=0,
@@ -58,22 +62,36 @@ def run(
     return
 
   # What it learns from.
-  explained = explanations.read(config.explanations)
-  chosen = explained.split('train')[: config.examples or None]
+  sets = _read(config)
+  chosen = {
+    name: explained.split('train')[: config.examples or None]
+    for name, explained in sets.items()
+  }
+  languages = {name: table.task(name).language for name in sets}
+  phrasings = {name: spoken.PHRASINGS for name, spoken in languages.items()}
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, tokenizer = artefact.load(config.initial, mesh)
-    width = explained.vectors.shape[1]
-    if width != model.config.width:
-      raise errors.InputError(
-        f'{config.initial} is {model.config.width} wide: expected {width}, the '
-        f'width of the vectors of {config.explanations}'
-      )
-    phrasings = table.task(explained.manifest['task']).PHRASINGS
-    questions = questions_lib.encode(explained, chosen, tokenizer, phrasings)
+    blocks = layer_blocks.distinct(
+      languages[name].layers(explained.rows[i])
+      for name, explained in sets.items()
+      for i in chosen[name]
+      if explained.rows[i]['vectors']
+    )
+    width = next(iter(sets.values())).vectors.shape[1]
+    injection = injection_lib.make(
+      config.injection,
+      model,
+      tokenizer.vector_id,
+      config.injection_block,
+      blocks,
+      _projection(config, model, width, blocks, mesh),
+    )
     rows = pipeline.PackedRows(
-      questions,
-      explained.vectors[chosen],
+      [
+        _examples(name, config, explained, chosen[name], tokenizer, injection)
+        for name, explained in sets.items()
+      ],
       seed=config.seed,
       capacity=config.row_length,
       per_row=config.examples_per_row,
@@ -83,9 +101,9 @@ def run(
     tokens_per_step = (config.batch + config.replay.batch) * config.row_length
     tokens = config.steps * tokens_per_step
     logging.info(
-      'Training: %d examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
+      'Training: %s examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
       'roughly %.1f minutes',
-      len(chosen),
+      ', '.join(f'{len(rows_)} {name}' for name, rows_ in chosen.items()),
       config.steps,
       config.batch + config.replay.batch,
       config.row_length,
@@ -94,9 +112,6 @@ def run(
     )
 
     # The step, and what is measured on validation people.
-    injection = injection_lib.make(
-      config.injection, model, tokenizer.vector_id, config.injection_block
-    )
     frozen = freezing.NOTHING
     if not config.lora_rank:
       frozen = freezing.Frozen(tuple(config.frozen.names), config.frozen.blocks)
@@ -108,15 +123,18 @@ def run(
       key = jax.random.key(config.seed)
       trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
     watch = validation.Validation(
-      explained,
-      tokenizer,
-      injection,
-      phrasings,
+      sets,
+      languages,
+      explainer_lib.Explainer(model, tokenizer, injection, phrasings),
       workdir,
       config,
       {
-        'records_digest': explained.manifest['records_digest'],
-        'examples': len(chosen),
+        'records_digests': {
+          name: explained.manifest['records_digest']
+          for name, explained in sets.items()
+        },
+        'examples': {name: len(rows_) for name, rows_ in chosen.items()},
+        'text_only': config.text_only,
         'initial': huggingface.weight_hash(config.initial),
         'seed': config.seed,
         'steps': config.steps,
@@ -142,8 +160,107 @@ def run(
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
     )
-    _, notes = loop.train(job, state_lib.start(trained, optimizer), workdir)
+    start = train_step.Trained(trained, injection.parameters)
+    _, notes = loop.train(job, state_lib.start(start, optimizer), workdir)
   files.write_json(files.path(workdir) / 'metrics.json', notes)
+
+
+def _read(
+  config: ml_collections.ConfigDict,
+) -> dict[str, explanations.ExplanationSet]:
+  """Reads the explanation sets that are named, by task."""
+  sets = {
+    name: explanations.read(directory)
+    for name, directory in config.explanations.items()
+    if directory
+  }
+  if not sets:
+    raise errors.InputError(
+      f'config.explanations names no set: expected one of '
+      f'{", ".join(config.explanations)}'
+    )
+  hashes = set()
+  for name, explained in sets.items():
+    if explained.manifest['task'] != name:
+      raise errors.InputError(
+        f'config.explanations.{name} is a set of task '
+        f'{explained.manifest["task"]!r}: expected {name!r}'
+      )
+    if not config.task_weights[name] > 0:
+      raise errors.InputError(
+        f'config.task_weights.{name} is {config.task_weights[name]}: expected '
+        'a number above 0'
+      )
+    hashes.add(explained.manifest['target']['weight_hash'])
+  if len(hashes) > 1:
+    raise errors.InputError(
+      'the sets of config.explanations explain different models: expected one '
+      'target'
+    )
+  return sets
+
+
+def _projection(
+  config: ml_collections.ConfigDict,
+  model: decoder.Decoder,
+  width: int,
+  blocks: layer_blocks.LayerBlocks,
+  mesh: jax.sharding.Mesh,
+) -> np.ndarray | None:
+  """Where the projections of vectors start, f32[C, E, D], or None for none."""
+  wanted = config.projection
+  projection.check(wanted.start, width, model.config.width)
+  match wanted.start:
+    case 'none':
+      return None
+    case 'random':
+      return projection.random(
+        blocks.count, model.config.width, width, config.seed
+      )
+  if not config.target:
+    raise errors.InputError(
+      '--config.target is missing: expected the directory of the target, whose '
+      'activations a ridge projection starts from'
+    )
+  target, tokenizer = artefact.load(config.target, mesh)
+  if tokenizer.digest() != artefact.load_tokenizer(config.initial).digest():
+    raise errors.InputError(
+      f'{config.target} and {config.initial} have different tokenizers: '
+      'expected one, a ridge projection compares activations on equal tokens'
+    )
+  tokens = replay.text(config, tokenizer, wanted.rows)
+  present = np.ones(tokens.shape, bool)
+  return projection.ridge_start(
+    target, model, tokens, present, blocks, wanted.penalty
+  )
+
+
+def _examples(
+  name: str,
+  config: ml_collections.ConfigDict,
+  explained: explanations.ExplanationSet,
+  chosen: np.ndarray,
+  tokenizer,
+  injection: injection_lib.Injection,
+) -> pipeline.Examples:
+  """Encodes the training examples of one task."""
+  language = table.task(name).language
+  rows = [explained.rows[i] for i in chosen]
+  vectors = explained.shown(chosen)
+  layers = np.array([language.layers(row) for row in rows]).reshape(-1, 2)
+  count = np.array([len(row['vectors']) for row in rows])
+  blocks = np.zeros(len(rows), np.int32)
+  blocks[count > 0] = injection.layer_blocks.ids(layers[count > 0])
+  return pipeline.Examples(
+    task=name,
+    questions=questions_lib.encode_rows(
+      rows, tokenizer, language, language.PHRASINGS
+    ),
+    vectors=np.zeros_like(vectors) if config.text_only else vectors,
+    count=count,
+    blocks=blocks,
+    weight=config.task_weights[name],
+  )
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ language model say how much of them can be told without one.
 
 import ml_collections
 
-from experiments.patching import evaluation
+from experiments import evaluation
 from experiments.patching import explanations
 from experiments.world import dump
 

@@ -5,6 +5,7 @@ A set is written once and never changed. Records are addressed by index, so the
 order in which they are used is a function of (seed, epoch, counter) alone.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 import io
@@ -18,40 +19,19 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.activations import vectors as vectors_lib
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
-_TEXT = pa.string()
-_INTEGER = pa.int32()
-_IDS = pa.list_(pa.int32())
-
-# The columns of records.parquet; docs/data_formats.md says what each means.
-SCHEMA = pa.schema(
+# The columns that the records of every task have; docs/data_formats.md says
+# what each means, and what each task adds.
+COMMON = pa.schema(
   [
-    ('task', _TEXT),
-    ('split', _TEXT),
-    ('group', _TEXT),
-    ('counterfactual_group', _TEXT),
-    ('prompt_kind', _TEXT),
-    ('position_kind', _TEXT),
-    ('site', _TEXT),
-    ('first_layer', _INTEGER),
-    ('last_layer', _INTEGER),
-    ('position', _INTEGER),
-    ('prompt_ids', _IDS),
-    ('text', _TEXT),
-    ('before', _TEXT),
-    ('token_text', _TEXT),
-    ('after', _TEXT),
-    ('counterfactual_text', _TEXT),
-    ('clean_id', _INTEGER),
-    ('patched_id', _INTEGER),
-    ('clean_token', _TEXT),
-    ('patched_token', _TEXT),
-    ('clean_margin', pa.float32()),
-    ('patched_margin', pa.float32()),
-    ('changed', pa.bool_()),
-    ('balanced', pa.bool_()),
-    ('answer', _TEXT),
+    ('task', pa.string()),
+    ('split', pa.string()),
+    ('group', pa.string()),
+    ('place', pa.string()),
+    ('treatment', pa.string()),
+    ('vectors', pa.list_(pa.int32())),
+    ('answer', pa.string()),
   ]
 )
 
@@ -62,13 +42,16 @@ class ExplanationSet:
 
   Attributes:
     manifest: what the set was made from and how.
-    records: a table with the columns of `SCHEMA`; row i is record i.
-    vectors: f32[N, D], raw; row i belongs to record i.
+    records: a table whose row i is record i.
+    vectors: f32[V, D], raw; a record's `vectors` are rows of it.
+    documents: i32[N, T], token rows that descriptions are checked on, padded
+      with -1; None without descriptions.
   """
 
   manifest: dict[str, Any]
   records: pa.Table
   vectors: np.ndarray
+  documents: np.ndarray | None = None
 
   def split(self, name: str) -> np.ndarray:
     """Indices of the records of a split, ascending."""
@@ -79,26 +62,45 @@ class ExplanationSet:
     """The records as dictionaries."""
     return self.records.to_pylist()
 
+  def shown(self, chosen: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Returns the vectors of some records, f32[N, K, D].
+
+    K is the most that a record of the set has, and at least 1; what a record
+    has less is 0.
+    """
+    refs = [self.rows[i]['vectors'] for i in chosen]
+    most = max(1, max((len(row['vectors']) for row in self.rows), default=1))
+    found = np.zeros((len(refs), most, self.vectors.shape[1]), np.float32)
+    for n, own in enumerate(refs):
+      found[n, : len(own)] = self.vectors[own]
+    return found
+
 
 def write(
   directory: files.PathLike,
   records: list[dict[str, Any]],
-  vectors_NxD: np.ndarray,
+  schema: pa.Schema,
+  vectors_VxD: np.ndarray,
   manifest: dict[str, Any],
+  documents_NxT: np.ndarray | None = None,
 ) -> None:
   """Writes a set; its manifest comes last, and without it there is no set."""
   folder = files.path(directory)
-  table = pa.Table.from_pylist(records, SCHEMA)
-  content = io.BytesIO()
-  parquet.write_table(table, content)
-  files.write_bytes(folder / 'records.parquet', content.getvalue())
-  vectors_lib.write_vectors(folder / 'vectors', vectors_NxD)
+  content = _parquet(pa.Table.from_pylist(records, schema))
+  files.write_bytes(folder / 'records.parquet', content)
+  vectors_lib.write_vectors(folder / 'vectors', vectors_VxD)
   note = {
     'format_version': FORMAT_VERSION,
     'records': len(records),
-    'width': int(vectors_NxD.shape[1]),
-    'records_digest': files.digest(content.getvalue()),
+    'vectors': len(vectors_VxD),
+    'width': int(vectors_VxD.shape[1]),
+    'records_digest': files.digest(content),
   }
+  if documents_NxT is not None:
+    table = pa.table({'ids': pa.array(list(documents_NxT.astype(np.int32)))})
+    documents = _parquet(table)
+    files.write_bytes(folder / 'documents.parquet', documents)
+    note['documents_digest'] = files.digest(documents)
   files.write_json(folder / 'manifest.json', {**manifest, **note})
 
 
@@ -117,19 +119,32 @@ def read(directory: files.PathLike) -> ExplanationSet:
       f'{folder}: format_version is {manifest.get("format_version")}: expected '
       f'{FORMAT_VERSION}'
     )
-  name = folder / 'records.parquet'
-  content = name.read_bytes() if name.exists() else b''
-  if files.digest(content) != manifest['records_digest']:
-    raise errors.InputError(
-      f'{name} is missing or damaged: expected the file whose digest is in '
-      'manifest.json'
-    )
+  records = _read(folder / 'records.parquet', manifest['records_digest'])
+  documents = None
+  if 'documents_digest' in manifest:
+    table = _read(folder / 'documents.parquet', manifest['documents_digest'])
+    documents = np.array(table['ids'].to_pylist(), np.int32)
   vectors = vectors_lib.read_vectors(folder / 'vectors')
-  expected = (manifest['records'], manifest['width'])
+  expected = (manifest['vectors'], manifest['width'])
   if vectors.shape != expected:
     raise errors.InputError(
       f'{folder}/vectors has shape {vectors.shape}: expected {expected}'
     )
-  return ExplanationSet(
-    manifest, parquet.read_table(io.BytesIO(content)), vectors
-  )
+  return ExplanationSet(manifest, records, vectors, documents)
+
+
+def _parquet(table: pa.Table) -> bytes:
+  content = io.BytesIO()
+  parquet.write_table(table, content)
+  return content.getvalue()
+
+
+def _read(name: Any, digest: str) -> pa.Table:
+  """Reads a table whose digest is in the manifest."""
+  content = name.read_bytes() if name.exists() else b''
+  if files.digest(content) != digest:
+    raise errors.InputError(
+      f'{name} is missing or damaged: expected the file whose digest is in '
+      'manifest.json'
+    )
+  return parquet.read_table(io.BytesIO(content))

@@ -5,7 +5,8 @@ Which examples a row holds is a function of (seed, epoch), and row c of the job
 is the same whatever the batch, the host or the restart.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+import dataclasses
 import zlib
 
 import grain
@@ -15,13 +16,51 @@ from selfexplain_jax.data import packing
 from selfexplain_jax.data import questions as questions_lib
 
 
+@dataclasses.dataclass(frozen=True)
+class Examples:
+  """The training examples of one task.
+
+  Attributes:
+    task: its name.
+    questions: N encoded examples.
+    vectors: f32[N, K, D], what they show; K is at least 1.
+    count: i64[N], how many vectors each shows.
+    blocks: i32[N], the layer block of each, as a number.
+    weight: the task's share of what is seen, relative to the others'.
+  """
+
+  task: str
+  questions: questions_lib.Questions
+  vectors: np.ndarray
+  count: np.ndarray
+  blocks: np.ndarray
+  weight: float
+
+  def __len__(self) -> int:
+    return len(self.questions.answer_ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Visit:
+  """One visit of an example: which task and example, and in which phrasing."""
+
+  task: int
+  example: int
+  phrasing: int
+
+
 class PackedRows(grain.sources.RandomAccessDataSource):
-  """Packed rows of an explanation set, epoch after epoch, as a grain source."""
+  """Packed rows of explanation sets, epoch after epoch, as a grain source.
+
+  An epoch has as many visits as there are examples, shared out among the tasks
+  by weight and in random order. Each task's visits go through all its examples
+  again and again, so that after any number of epochs none has come more than
+  once more often than another.
+  """
 
   def __init__(
     self,
-    questions: questions_lib.Questions,
-    vectors_NxD: np.ndarray,
+    tasks: Sequence[Examples],
     *,
     seed: int,
     capacity: int,
@@ -31,70 +70,91 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     """Prepares rows.
 
     Args:
-      questions: N encoded examples.
-      vectors_NxD: their vectors.
+      tasks: the examples of each task, with vectors of one width.
       seed: of the order and of the choice of phrasings.
       capacity: tokens of a row.
-      per_row: most examples of a row, K.
+      per_row: most examples of a row.
       rows: rows of the whole job.
     """
-    self._questions = questions
-    self._vectors = vectors_NxD
+    self._tasks = tasks
     self._seed, self._capacity, self._per_row = seed, capacity, per_row
     self._rows = rows
-    self._epochs: list[tuple[int, list[list[int]]]] = []  # first row, rows
+    self._most = per_row * max(task.vectors.shape[1] for task in tasks)
+    total, weight = sum(map(len, tasks)), sum(task.weight for task in tasks)
+    self._visits = [round(total * task.weight / weight) for task in tasks]
+    # The first row of each epoch, its visits, and which of them a row holds.
+    self._epochs: list[tuple[int, list[_Visit], list[list[int]]]] = []
 
   def __len__(self) -> int:
     return self._rows
 
-  def phrasing(self, example: int, epoch: int) -> int:
-    """Which phrasing an example is asked in: a hash of seed, example, epoch."""
-    count = len(self._questions.question_ids[example])
-    key = f'{self._seed}/{example}/{epoch}'.encode()
-    return zlib.crc32(key) % count
+  def _rng(self, purpose: str, epoch: int) -> np.random.Generator:
+    return np.random.default_rng(
+      [self._seed, zlib.crc32(purpose.encode()), epoch]
+    )
 
-  def _plan(self, epoch: int) -> list[list[int]]:
-    lengths = [
-      len(q[self.phrasing(i, epoch)]) + len(a)
-      for i, (q, a) in enumerate(
-        zip(
-          self._questions.question_ids, self._questions.answer_ids, strict=True
-        )
-      )
+  def _visits_of(self, task: int, start: int, end: int) -> list[_Visit]:
+    """Returns some visits of a task, counted from the job's beginning."""
+    examples, visits = self._tasks[task], []
+    for turn in range(start // len(examples), -(-end // len(examples))):
+      first = turn * len(examples)
+      rng = self._rng(f'order/{examples.task}', turn)
+      order = rng.permutation(len(examples)).tolist()
+      for example in order[max(0, start - first) : end - first]:
+        key = f'{self._seed}/{examples.task}/{example}/{turn}'.encode()
+        count = len(examples.questions.question_ids[example])
+        visits.append(_Visit(task, example, zlib.crc32(key) % count))
+    return visits
+
+  def _ids(self, visit: _Visit) -> tuple[Sequence[int], Sequence[int]]:
+    questions = self._tasks[visit.task].questions
+    return (
+      questions.question_ids[visit.example][visit.phrasing],
+      questions.answer_ids[visit.example],
+    )
+
+  def _plan(self, epoch: int) -> tuple[list[_Visit], list[list[int]]]:
+    visits = [
+      visit
+      for task, count in enumerate(self._visits)
+      for visit in self._visits_of(task, epoch * count, (epoch + 1) * count)
     ]
-    rng = np.random.default_rng([self._seed, zlib.crc32(b'order'), epoch])
-    order = rng.permutation(len(lengths)).tolist()
-    return packing.plan(lengths, order, self._capacity, self._per_row)
+    lengths = [sum(map(len, self._ids(visit))) for visit in visits]
+    order = self._rng('order', epoch).permutation(len(visits)).tolist()
+    return visits, packing.plan(lengths, order, self._capacity, self._per_row)
 
-  def _find(self, counter: int) -> tuple[int, list[int]]:
-    """Returns the epoch of a row and the examples that it holds."""
+  def _find(self, counter: int) -> list[_Visit]:
+    """Returns what a row holds."""
     end = 0
     for epoch in range(counter + 1):
       if epoch == len(self._epochs):
-        self._epochs.append((end, self._plan(epoch)))
-      start, rows = self._epochs[epoch]
+        self._epochs.append((end, *self._plan(epoch)))
+      start, visits, rows = self._epochs[epoch]
       end = start + len(rows)
       if counter < end:
-        return epoch, rows[counter - start]
+        return [visits[i] for i in rows[counter - start]]
     raise IndexError(counter)
 
   def __getitem__(self, counter: int) -> dict[str, np.ndarray]:
-    """Returns a row: the fields of `packing.pack`, and `vectors` [K, D]."""
-    epoch, examples = self._find(counter)
-    row = packing.pack(
-      [
-        (
-          self._questions.question_ids[i][self.phrasing(i, epoch)],
-          self._questions.answer_ids[i],
-        )
-        for i in examples
-      ],
-      self._capacity,
-    )
-    row['vectors'] = np.zeros(
-      (self._per_row, self._vectors.shape[1]), np.float32
-    )
-    row['vectors'][: len(examples)] = self._vectors[examples]
+    """Returns a row.
+
+    Returns:
+      The fields of `packing.pack`; `vectors` f32[K, D], those of its examples
+      one after the other; and `vector_blocks` i32[K], their layer blocks.
+    """
+    visits = self._find(counter)
+    row = packing.pack([self._ids(visit) for visit in visits], self._capacity)
+    width = self._tasks[0].vectors.shape[2]
+    row['vectors'] = np.zeros((self._most, width), np.float32)
+    row['vector_blocks'] = np.zeros(self._most, np.int32)
+    start = 0
+    for visit in visits:
+      examples = self._tasks[visit.task]
+      end = start + int(examples.count[visit.example])
+      shown = examples.vectors[visit.example, : end - start]
+      row['vectors'][start:end] = shown
+      row['vector_blocks'][start:end] = examples.blocks[visit.example]
+      start = end
     return row
 
 

@@ -1,15 +1,27 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Questions and answers as token ids, tokenised apart and joined as ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
+from typing import Any, Protocol
 
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.models import tokenizer as tokenizer_lib
-from selfexplain_jax.tasks import table
+
+
+class Wording(Protocol):
+  """What of a task's language is needed here; see `tasks.task.Language`."""
+
+  def question(self, record: Mapping[str, Any], phrasing: str) -> str:
+    """Renders the question of a record."""
+    ...
+
+  def answer(self, record: Mapping[str, Any]) -> str:
+    """Renders the answer of a record."""
+    ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,31 +41,46 @@ def encode(
   explained: explanations.ExplanationSet,
   indices: Sequence[int] | np.ndarray,
   tokenizer: tokenizer_lib.Tokenizer,
+  wording: Wording,
   phrasings: Sequence[str],
 ) -> Questions:
-  """Renders and encodes the questions and answers of some records.
+  """Renders and encodes the questions and answers of some records."""
+  return encode_rows(
+    [explained.rows[i] for i in indices], tokenizer, wording, phrasings
+  )
+
+
+def encode_rows(
+  rows: Sequence[Mapping[str, Any]],
+  tokenizer: tokenizer_lib.Tokenizer,
+  wording: Wording,
+  phrasings: Sequence[str],
+) -> Questions:
+  """Renders and encodes the questions and answers of records.
 
   Raises:
-    errors.InputError: if a rendered question does not hold exactly one vector
-      token, naming the record; or a word that the tokenizer lacks.
+    errors.InputError: if a rendered question does not hold as many vector
+      tokens as its record has vectors, naming the question; or a word that the
+      tokenizer lacks.
   """
-  rows = [explained.rows[i] for i in indices]
-  task = table.task(explained.manifest['task'])
   vector_id = tokenizer.vector_id
   question_ids = []
-  texts = [task.question(row, p) for row in rows for p in phrasings]
+  texts = [wording.question(row, p) for row in rows for p in phrasings]
   encoded = tokenizer.encode_batch(texts)
   bos = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
-  for n, index in enumerate(indices):
+  for n, row in enumerate(rows):
     start = n * len(phrasings)
     own = [[*bos, *ids] for ids in encoded[start : start + len(phrasings)]]
-    for ids in own:
-      if ids.count(vector_id) != 1 or any(ids[1:].count(b) for b in bos):
+    expected = len(row['vectors'])
+    for ids, text in zip(own, texts[start:], strict=False):
+      if ids.count(vector_id) != expected or any(
+        ids[1:].count(b) for b in bos
+      ):
         raise errors.InputError(
-          f'record {index}: its question has {ids.count(vector_id)} vector '
-          'tokens: expected 1, and no BOS but the first token'
+          f'question {text!r} has {ids.count(vector_id)} vector tokens: '
+          f'expected {expected}, and no BOS but the first token'
         )
     question_ids.append(own)
-  answers = tokenizer.encode_batch([task.answer(row) for row in rows])
+  answers = tokenizer.encode_batch([wording.answer(row) for row in rows])
   answer_ids = [[*ids, tokenizer.eos_id] for ids in answers]
   return Questions(question_ids, answer_ids)

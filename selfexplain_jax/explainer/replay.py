@@ -41,6 +41,23 @@ def rows(
   )
 
 
+def text(
+  config: ml_collections.ConfigDict,
+  tokenizer: tokenizer_lib.Tokenizer,
+  rows_: int,
+) -> np.ndarray:
+  """The tokens of the first rows of the corpus of the initial model, i32[R, T].
+
+  Args:
+    config: of the explainer.
+    tokenizer: the explainer's.
+    rows_: how many, R.
+  """
+  corpus = pretraining.load(config.initial)
+  made = [corpus.row(tokenizer, config.row_length, i) for i in range(rows_)]
+  return np.stack([row['tokens'] for row in made])
+
+
 def mixed(
   explained: Callable[[int], Iterator[Batch]],
   replayed: Callable[[int], Iterator[Batch]] | None,

@@ -1,10 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""What is measured on validation people while an explainer trains.
+"""What is measured on the validation split while an explainer trains.
 
-The best checkpoint is the one with the highest exact match on validation people
-with their real vectors; of equals, the earliest.
+The best checkpoint is the one with the highest exact match on validation
+records with their real vectors, the mean over the tasks that it is trained on;
+of equals, the earliest.
 """
 
+from collections.abc import Mapping, Sequence
+import dataclasses
+import statistics
 from typing import Any
 
 from absl import logging
@@ -17,124 +21,202 @@ from selfexplain_jax.data import packing
 from selfexplain_jax.data import questions as questions_lib
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
-from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import train_step
-from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import controls
 from selfexplain_jax.models import decoder
-from selfexplain_jax.models import lora
-from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.tasks import task as task_lib
 from selfexplain_jax.training import state as state_lib
+
+_MEASURES = (
+  'exact_match',
+  'shuffled_vector',
+  'loss',
+  'shuffled_vector_loss',
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+  """The validation questions of one task."""
+
+  language: task_lib.Language
+  rows: list[dict[str, Any]]
+  questions: questions_lib.Questions
+  vectors: np.ndarray  # f32[N, K, D]
+  shuffled: np.ndarray
+  blocks: np.ndarray  # i32[N, K]
+  packed: dict[str, np.ndarray]
+  places: np.ndarray  # i64[R, per row], -1 for none
 
 
 class Validation:
-  """Evaluates a state on validation people and keeps the best model."""
+  """Evaluates a state on validation records and keeps the best model."""
 
   def __init__(
     self,
-    explained: explanations.ExplanationSet,
-    tokenizer: tokenizer_lib.Tokenizer,
-    injection: injection_lib.Injection,
-    phrasings: tuple[str, ...],
+    sets: Mapping[str, explanations.ExplanationSet],
+    languages: Mapping[str, task_lib.Language],
+    initial: explainer_lib.Explainer,
     workdir: files.PathLike,
     config: ml_collections.ConfigDict,
     training: dict[str, Any],
     base: decoder.Decoder | None = None,
   ):
-    """Encodes the questions of the first `config.validation_examples`.
+    """Encodes the first `config.validation_examples` questions of each task.
 
-    `training` is noted in explainers, with the step that they are of. With
-    `base`, the states that come are of its adapter.
+    Args:
+      sets: explanation sets by task.
+      languages: by task.
+      initial: the explainer before training; its model is not kept.
+      workdir: gets the best one as `model/`.
+      config: of the training.
+      training: noted in explainers, with the step that they are of.
+      base: the frozen explainer, where the states that come are of its adapter.
     """
-    self._base, self._training = base, training
-    chosen = explained.split('validation')[: config.validation_examples]
-    rows = [explained.rows[i] for i in chosen]
-    self._questions = questions_lib.encode(
-      explained, chosen, tokenizer, phrasings[:1]
-    )
-    self._vectors = explained.vectors[chosen]
-    self._packed, self._places = _pack(self._questions, config)
-    blocks = [(row['first_layer'], row['last_layer']) for row in rows]
-    kinds = [row['position_kind'] for row in rows]
-    order = controls.permute_within(kinds, blocks, config.seed)
-    self._shuffled = self._vectors[order]
-    self._answers = [row['answer'] for row in rows]
-    self._tokenizer, self._injection = tokenizer, injection
-    self._phrasings = phrasings
+    self._base, self._training, self._initial = base, training, initial
+    self._tasks = {
+      name: _encode(explained, languages[name], initial, config)
+      for name, explained in sets.items()
+    }
     self._workdir = files.path(workdir)
-    self._new_tokens = max(len(ids) for ids in self._questions.answer_ids) + 2
     self._config = config
 
-  def _exact_match(self, model: Any, vectors: np.ndarray) -> float:
+  def _exact_match(
+    self, now: explainer_lib.Explainer, asked: _Task, vectors: np.ndarray
+  ) -> float:
     answers = answering.ask(
-      model,
-      self._injection,
-      [phrasings[0] for phrasings in self._questions.question_ids],
+      now.model,
+      now.injection,
+      [phrasings[0] for phrasings in asked.questions.question_ids],
       vectors,
-      end_id=self._tokenizer.eos_id,
-      new_tokens=self._new_tokens,
+      asked.blocks,
+      end_id=now.tokenizer.eos_id,
+      new_tokens=max(map(len, asked.questions.answer_ids)) + 2,
     )
-    said = [self._tokenizer.decode(ids) for ids in answers.ids]
+    said = [now.tokenizer.decode(ids) for ids in answers.ids]
     return float(
-      np.mean([_right(s, a) for s, a in zip(said, self._answers, strict=True)])
+      np.mean(
+        [
+          asked.language.right(s, row)
+          for s, row in zip(said, asked.rows, strict=True)
+        ]
+      )
     )
 
-  def _loss(self, model: Any, vectors: np.ndarray) -> float:
+  def _loss(
+    self, now: explainer_lib.Explainer, asked: _Task, vectors: np.ndarray
+  ) -> float:
     """Mean cross-entropy of the answers' tokens, in nats."""
-    shown = np.zeros((*self._places.shape, vectors.shape[1]), np.float32)
-    present = self._places >= 0
-    shown[present] = vectors[self._places[present]]
+    shown, blocks = _vectors_of_rows(asked, vectors)
     size = self._config.batch
     total = tokens = 0.0
     for start in range(0, len(shown), size):
       part = slice(start, start + size)
-      batch = {name: rows[part] for name, rows in self._packed.items()}
-      batch['vectors'] = shown[part]
+      batch = {name: rows[part] for name, rows in asked.packed.items()}
+      batch['vectors'], batch['vector_blocks'] = shown[part], blocks[part]
       count = float(batch['weights'].sum())
-      loss = train_step.compiled_answer_loss(model, self._injection, batch)
+      loss = train_step.compiled_answer_loss(now.model, now.injection, batch)
       total, tokens = total + float(loss) * count, tokens + count
     return total / tokens
+
+  def _measure(
+    self, now: explainer_lib.Explainer, asked: _Task
+  ) -> dict[str, float]:
+    """Measures one task; without vectors nothing is shuffled."""
+    found: dict[str, float] = {}
+    shuffles = np.any(asked.shuffled != asked.vectors)
+    for prefix, vectors in (('', asked.vectors), ('shuffled', asked.shuffled)):
+      if prefix and not shuffles:
+        exact, loss = found['exact_match'], found['loss']
+      else:
+        exact = self._exact_match(now, asked, vectors)
+        loss = self._loss(now, asked, vectors)
+      found['shuffled_vector' if prefix else 'exact_match'] = exact
+      found['shuffled_vector_loss' if prefix else 'loss'] = loss
+    return found
 
   def __call__(
     self, step: int, state: state_lib.TrainState, notes: dict[str, Any]
   ) -> dict[str, Any]:
     """Evaluates after `step` steps; see `training.loop.Job.evaluate`."""
-    model = state.model
-    if self._base is not None:
-      model = lora.adapt(self._base, model)
-    real = self._exact_match(model, self._vectors)
-    point = {
-      'step': step,
-      'exact_match': real,
-      'shuffled_vector': self._exact_match(model, self._shuffled),
-      'loss': self._loss(model, self._vectors),
-      'shuffled_vector_loss': self._loss(model, self._shuffled),
-    }
-    logging.info(
-      'Validation at step %d: exact match %.3f, with shuffled vectors %.3f; '
-      'loss %.4f, with shuffled vectors %.4f',
-      *point.values(),
+    model, injection = train_step.assemble(
+      state.model, self._initial.injection, self._base
     )
+    now = dataclasses.replace(self._initial, model=model, injection=injection)
+    by_task = {
+      name: self._measure(now, asked) for name, asked in self._tasks.items()
+    }
+    point: dict[str, Any] = {
+      'step': step,
+      **{
+        measure: statistics.fmean(found[measure] for found in by_task.values())
+        for measure in _MEASURES
+      },
+    }
+    for name, found in by_task.items():
+      logging.info(
+        'Validation at step %d, %s: exact match %.3f, with shuffled vectors '
+        '%.3f; loss %.4f, with shuffled vectors %.4f',
+        step,
+        name,
+        *(found[measure] for measure in _MEASURES),
+      )
+      point |= {f'{name}_{m}': value for m, value in found.items()}
     curve = [*notes.get('curve', []), point]
     best = notes.get('best')
-    if best is None or real > best['exact_match']:
+    if best is None or point['exact_match'] > best['exact_match']:
       best = point
-      explainer_lib.Explainer(
-        model, self._tokenizer, self._injection, self._phrasings
-      ).save(self._workdir / 'model', {**self._training, 'step': step})
+      now.save(self._workdir / 'model', {**self._training, 'step': step})
     return {'curve': curve, 'best': best}
+
+
+def _encode(
+  explained: explanations.ExplanationSet,
+  language: task_lib.Language,
+  explainer: explainer_lib.Explainer,
+  config: ml_collections.ConfigDict,
+) -> _Task:
+  """Encodes the validation questions of one task."""
+  chosen = explained.split('validation')[: config.validation_examples]
+  rows = [explained.rows[i] for i in chosen]
+  questions = questions_lib.encode_rows(
+    rows,
+    explainer.tokenizer,
+    language,
+    explainer.phrasings[language.NAME][:1],
+  )
+  vectors = explained.shown(chosen)
+  if config.text_only:
+    vectors = np.zeros_like(vectors)
+  cells = {name: [row[name] for row in rows] for name in ('place', 'treatment')}
+  packed, places = _pack(questions, config)
+  layers = np.array([language.layers(row) for row in rows])
+  showing = np.array([bool(row['vectors']) for row in rows])
+  blocks = np.zeros(vectors.shape[:2], np.int32)
+  ids = explainer.injection.layer_blocks.ids(layers[showing])
+  blocks[showing] = ids[:, None]
+  return _Task(
+    language,
+    rows,
+    questions,
+    vectors,
+    vectors[controls.permute_within(cells, config.seed)],
+    blocks,
+    packed,
+    places,
+  )
 
 
 def _pack(
   questions: questions_lib.Questions, config: ml_collections.ConfigDict
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-  """Packs all questions: rows, and which question's vector is shown where.
+  """Packs all questions: rows, and which question's vectors are shown where.
 
   Returns:
-    The fields of `packing.pack`, [R, T], and i64[R, K], -1 for none.
+    The fields of `packing.pack`, [R, T], and i64[R, per row], -1 for none.
   """
   asked = [phrasings[0] for phrasings in questions.question_ids]
-  examples = list(zip(asked, questions.answer_ids, strict=True))
+  examples: Sequence = list(zip(asked, questions.answer_ids, strict=True))
   lengths = [len(question) + len(answer) for question, answer in examples]
   plan = packing.plan(
     lengths, range(len(examples)), config.row_length, config.examples_per_row
@@ -149,7 +231,23 @@ def _pack(
   return {name: np.stack([r[name] for r in rows]) for name in rows[0]}, places
 
 
-def _right(said: str, answer: str) -> bool:
-  """Whether two answers make the same claim."""
-  claim, expected = claims.parse(said), claims.parse(answer)
-  return claim is not None and expected is not None and claim.matches(expected)
+def _vectors_of_rows(
+  asked: _Task, vectors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the vectors of packed rows, one after the other, and their blocks.
+
+  Returns:
+    f32[R, per row * K, D] and i32[R, per row * K].
+  """
+  rows, per_row = asked.places.shape
+  most, width = vectors.shape[1:]
+  shown = np.zeros((rows, per_row * most, width), np.float32)
+  blocks = np.zeros((rows, per_row * most), np.int32)
+  for row, members in enumerate(asked.places):
+    start = 0
+    for index in members[members >= 0]:
+      end = start + len(asked.rows[index]['vectors'])
+      shown[row, start:end] = vectors[index, : end - start]
+      blocks[row, start:end] = asked.blocks[index, : end - start]
+      start = end
+  return shown, blocks

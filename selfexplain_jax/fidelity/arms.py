@@ -6,7 +6,7 @@ greedily. What an arm said is kept in a file of its own, so that an evaluation
 that was interrupted goes on with the next arm.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import dataclasses
 import functools
 from typing import Any
@@ -24,20 +24,9 @@ from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.fidelity import controls
+from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
-
-
-@dataclasses.dataclass(frozen=True)
-class Said:
-  """What one arm said.
-
-  Attributes:
-    output: the decoded answer to each question.
-    log_probability: of each, f32[N]; 0 for arms without a language model.
-  """
-
-  output: list[str]
-  log_probability: np.ndarray
+from selfexplain_jax.tasks import task as task_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,37 +34,68 @@ class Asked:
   """The questions of an evaluation.
 
   Attributes:
+    task: their type.
     explained: the explanation set.
     chosen: i64[N], the records asked about.
     train: i64[M], the records that controls may learn from.
     seed: of the shuffling.
   """
 
+  task: task_lib.Task
   explained: explanations.ExplanationSet
   chosen: np.ndarray
   train: np.ndarray
   seed: int
 
   @property
+  def rows(self) -> list[dict[str, Any]]:
+    """The records asked about."""
+    return [self.explained.rows[i] for i in self.chosen]
+
+  @functools.cached_property
   def vectors(self) -> np.ndarray:
-    """The real vectors, f32[N, D]."""
-    return self.explained.vectors[self.chosen]
+    """The real vectors, f32[N, K, D]."""
+    return self.explained.shown(self.chosen)
+
+  @property
+  def shows_vectors(self) -> bool:
+    """Whether there are any."""
+    return any(row['vectors'] for row in self.rows)
 
   def shuffled(self) -> np.ndarray:
-    """The vectors permuted within position kind and layer block, f32[N, D]."""
+    """The vectors permuted within place and treatment, f32[N, K, D]."""
     records = columns(self.explained, self.chosen)
-    order = controls.permute_within(
-      records['position_kind'], controls.blocks(records), self.seed
-    )
-    return self.vectors[order]
+    return self.vectors[controls.permute_within(records, self.seed)]
 
   def same_when_shuffled(self) -> int:
-    """How many records get a vector equal to their own in the control.
+    """How many records get vectors equal to their own in the control.
 
     A record alone in its cell does, and one whose vector comes from a prompt
     that is equal up to there.
     """
-    return int(np.sum(np.all(self.shuffled() == self.vectors, 1)))
+    return int(np.sum(np.all(self.shuffled() == self.vectors, (1, 2))))
+
+  def misplaced(self) -> list[task_lib.Record]:
+    """The records, each asked about the layers of another; none if none are.
+
+    Which of the layers that others are about, and not its own, is drawn from
+    the seed.
+    """
+    language, rows = self.task.language, self.rows
+    layers = [language.layers(row) for row in rows]
+    order = controls.shuffled_order(len(rows), self.seed, 'wrong_layer')
+    by_layers = {layers[i]: i for i in order}  # One record for each block.
+    blocks = sorted(by_layers)
+    if len(blocks) < 2:
+      return []
+    asked = []
+    for n, row in enumerate(rows):
+      others = [block for block in blocks if block != layers[n]]
+      other = rows[by_layers[others[int(order[n]) % len(others)]]]
+      found = language.misplaced(row, other)
+      if found is not None:
+        asked.append(found)
+    return asked
 
 
 def columns(
@@ -84,68 +104,110 @@ def columns(
   """Returns the records of some rows as columns, for `fidelity.controls`."""
   table_ = explained.records.take(chosen)
   result = {name: table_[name].to_pylist() for name in table_.column_names}
-  result['changed'] = np.array(result['changed'], bool)
-  result['prompt_length'] = [len(ids) for ids in result['prompt_ids']]
+  if 'changed' in result:
+    result['changed'] = np.array(result['changed'], bool)
+    result['prompt_length'] = [len(ids) for ids in result['prompt_ids']]
   return result
 
 
 def say(
-  asked: Asked, explainer: explainer_lib.Explainer, vectors_NxD: np.ndarray
-) -> Said:
-  """Lets an explainer answer every question, shown the given vectors."""
-  encoded = questions_lib.encode(
-    asked.explained, asked.chosen, explainer.tokenizer, explainer.phrasings[:1]
-  )
-  return _answer(explainer, encoded, encoded.question_ids, vectors_NxD)
+  asked: Asked,
+  explainer: explainer_lib.Explainer,
+  vectors_NxKxD: np.ndarray,
+  rows: list[task_lib.Record] | None = None,
+  examples: str = '',
+) -> said_lib.Said:
+  """Lets an explainer answer every question, shown the given vectors.
 
-
-def say_untrained(asked: Asked, explainer: explainer_lib.Explainer) -> Said:
-  """Lets an initial explainer answer, with examples of the two forms in front.
-
-  The examples are an unchanged and a changed training record: answers alone,
-  so that they show the form and nothing else (appendix H of the paper).
+  Args:
+    asked: the questions.
+    explainer: who answers.
+    vectors_NxKxD: what it is shown.
+    rows: asked in place of the records themselves.
+    examples: text that comes before each question.
   """
-  encoded = questions_lib.encode(
-    asked.explained, asked.chosen, explainer.tokenizer, explainer.phrasings[:1]
-  )
-  changed = np.asarray(asked.explained.records['changed'])[asked.train]
-  examples = [
-    asked.explained.rows[asked.train[np.argmax(changed == verdict)]]['answer']
-    for verdict in (False, True)
-  ]
-  shown = explainer.tokenizer.encode(' '.join(examples))
-  # After BOS, which every question begins with.
-  prefixed = [
-    [[ids[0], *shown, *ids[1:]] for ids in q] for q in encoded.question_ids
-  ]
-  return _answer(explainer, encoded, prefixed, asked.vectors)
-
-
-def _answer(explainer, encoded, question_ids, vectors) -> Said:
+  language, tokenizer = asked.task.language, explainer.tokenizer
+  rows = list(asked.rows) if rows is None else rows
+  phrasings = explainer.phrasings.get(language.NAME, language.PHRASINGS)
+  encoded = questions_lib.encode_rows(rows, tokenizer, language, phrasings[:1])
+  shown = tokenizer.encode(examples) if examples else []
+  bos = 0 if tokenizer.bos_id is None else 1  # Every question begins with it.
+  # Those of the vectors, also where the question names others.
+  layers = np.array([language.layers(row) for row in asked.rows])
+  showing = np.array([bool(row['vectors']) for row in rows])
+  blocks = np.zeros(vectors_NxKxD.shape[:2], np.int32)
+  ids = explainer.injection.layer_blocks.ids(layers[showing])
+  blocks[showing] = ids[:, None]
   answers = answering.ask(
     explainer.model,
     explainer.injection,
-    [ids[0] for ids in question_ids],
-    vectors,
-    end_id=explainer.tokenizer.eos_id,
+    [[*q[0][:bos], *shown, *q[0][bos:]] for q in encoded.question_ids],
+    vectors_NxKxD,
+    blocks,
+    end_id=tokenizer.eos_id,
     new_tokens=max(len(ids) for ids in encoded.answer_ids) + 2,
   )
-  return Said(
-    [explainer.tokenizer.decode(ids) for ids in answers.ids],
-    answers.log_probability,
+  return said_lib.Said(
+    [tokenizer.decode(ids) for ids in answers.ids], answers.log_probability
   )
 
 
-def _fixed(outputs: list[str]) -> Said:
-  return Said(outputs, np.zeros(len(outputs), np.float32))
+def _texts_as_vectors(
+  asked: Asked, chosen: np.ndarray, vocabulary: Mapping[str, int]
+) -> np.ndarray:
+  """Counts of words in questions without vectors, scaled to length 1."""
+  language = asked.task.language
+  counts = np.zeros((len(chosen), len(vocabulary)), np.float32)
+  for n, index in enumerate(chosen):
+    text = language.question(asked.explained.rows[index], language.PHRASINGS[0])
+    for word in text.split():
+      if word in vocabulary:
+        counts[n, vocabulary[word]] += 1
+  lengths = np.linalg.norm(counts, axis=1, keepdims=True)
+  return counts / np.maximum(lengths, 1e-9)
+
+
+def _nearest_neighbour(asked: Asked) -> list[str]:
+  """By vectors, or by the words of the question where it shows none."""
+  train = columns(asked.explained, asked.train)
+  evaluated = columns(asked.explained, asked.chosen)
+  if asked.shows_vectors:
+    keys = asked.explained.shown(asked.train)
+    own = asked.vectors
+    return controls.nearest_neighbour(
+      keys.reshape(len(keys), -1), own.reshape(len(own), -1), train, evaluated
+    )
+  language = asked.task.language
+  words = sorted(
+    {
+      word
+      for index in asked.train
+      for word in language.question(
+        asked.explained.rows[index], language.PHRASINGS[0]
+      ).split()
+    }
+  )
+  vocabulary = {word: i for i, word in enumerate(words)}
+  return controls.nearest_neighbour(
+    _texts_as_vectors(asked, asked.train, vocabulary),
+    _texts_as_vectors(asked, asked.chosen, vocabulary),
+    train,
+    evaluated,
+  )
+
+
+def _baseline(answers: Callable[[], list[str]]) -> said_lib.Said:
+  """What a control without a language model says."""
+  return said_lib.fixed(answers())
 
 
 def all_arms(
   asked: Asked,
   explainers: dict[str, str],
   initial: str,
+  target: Callable[[], task_lib.Target],
   mesh: jax.sharding.Mesh,
-) -> dict[str, Callable[[], Said]]:
+) -> dict[str, Callable[[], said_lib.Said]]:
   """Returns every arm by name, each to be called when its turn comes.
 
   Args:
@@ -153,6 +215,7 @@ def all_arms(
     explainers: arm name to the directory of its explainer; `self` among them,
       whose vectors the controls shuffle and blank.
     initial: the model that `self` was trained from.
+    target: loads the target.
     mesh: where models go.
   """
   loaded: dict[str, explainer_lib.Explainer] = {}
@@ -163,49 +226,69 @@ def all_arms(
       loaded[name] = explainer_lib.load(explainers[name], mesh)
     return loaded[name]
 
-  def trained(name: str) -> Said:
-    return say(asked, explainer(name), asked.vectors)
+  def trained(name: str) -> said_lib.Said:
+    # One that was trained without vectors is asked without them.
+    blind = explainer_lib.training(explainers[name]).get('text_only', False)
+    vectors = np.zeros_like(asked.vectors) if blind else asked.vectors
+    return say(asked, explainer(name), vectors)
 
-  def untrained() -> Said:
+  def untrained() -> said_lib.Said:
     model, tokenizer = artefact.load(initial, mesh)
     own = explainer('self')
-    injection = injection_lib.make(
-      own.injection.mode, model, tokenizer.vector_id, own.injection.block
-    )
-    return say_untrained(
+    train = [asked.explained.rows[i] for i in asked.train]
+    return say(
       asked,
-      explainer_lib.Explainer(model, tokenizer, injection, own.phrasings),
+      dataclasses.replace(
+        own,
+        model=model,
+        tokenizer=tokenizer,
+        # A projection has no meaning but the one that it has learnt.
+        injection=own.injection
+        if own.injection.parameters.projection is not None
+        else injection_lib.make(
+          own.injection.mode, model, tokenizer.vector_id, own.injection.block
+        ),
+      ),
+      asked.vectors,
+      examples=' '.join(asked.task.language.examples(train)),
     )
 
-  train = columns(asked.explained, asked.train)
-  evaluated = columns(asked.explained, asked.chosen)
-  train_vectors = asked.explained.vectors[asked.train]
-  arms: dict[str, Callable[[], Said]] = {}
+  arms: dict[str, Callable[[], said_lib.Said]] = {}
   if explainers:
     arms['self'] = functools.partial(trained, 'self')
-    arms['shuffled_vector'] = lambda: say(
-      asked, explainer('self'), asked.shuffled()
-    )
-    arms['zero_vector'] = lambda: say(
-      asked, explainer('self'), np.zeros_like(asked.vectors)
-    )
+    if asked.shows_vectors:
+      arms['shuffled_vector'] = lambda: say(
+        asked, explainer('self'), asked.shuffled()
+      )
+      arms['zero_vector'] = lambda: say(
+        asked, explainer('self'), np.zeros_like(asked.vectors)
+      )
+      if misplaced := asked.misplaced():
+        arms['wrong_layer'] = lambda: say(
+          asked, explainer('self'), asked.vectors, misplaced
+        )
     arms['untrained'] = untrained
   for name in explainers:
     if name != 'self':
       arms[name] = functools.partial(trained, name)
-  arms['nearest_neighbour'] = lambda: _fixed(
-    controls.nearest_neighbour(train_vectors, asked.vectors, train, evaluated)
+  arms['nearest_neighbour'] = lambda: said_lib.fixed(_nearest_neighbour(asked))
+  baselines = asked.task.evaluation.controls(
+    columns(asked.explained, asked.train),
+    columns(asked.explained, asked.chosen),
   )
-  arms['metadata'] = lambda: _fixed(controls.metadata(train, evaluated))
-  arms['majority'] = lambda: _fixed(controls.majority(train, evaluated))
+  for name, answers in baselines.items():
+    arms[name] = functools.partial(_baseline, answers)
+  black_box = asked.task.evaluation.black_box
+  if black_box is not None:
+    arms['black_box'] = lambda: said_lib.fixed(black_box(target(), asked.rows))
   return arms
 
 
 def run(
-  arms: dict[str, Callable[[], Said]],
+  arms: dict[str, Callable[[], said_lib.Said]],
   directory: files.PathLike,
   inputs: dict[str, str],
-) -> dict[str, Said]:
+) -> dict[str, said_lib.Said]:
   """Runs the arms, keeping what each said in `directory`.
 
   Args:
@@ -241,7 +324,7 @@ def run(
       )
       preemption.check()
     content = files.read_json(kept, f'answers of arm {name}')
-    results[name] = Said(
+    results[name] = said_lib.Said(
       content['output'], np.array(content['log_probability'], np.float32)
     )
   return results

@@ -174,38 +174,35 @@ def macro_f1(confusion_2xC: np.ndarray) -> np.ndarray:
 
 
 def by_cell(
-  outcomes: Outcomes,
-  position_kind: Sequence[str],
-  block: Sequence[Any],
+  outcomes: Outcomes, place: Sequence[str], treatment: Sequence[str]
 ) -> dict[str, list]:
-  """Tables for heat maps: rows are position kinds, columns layer blocks.
+  """Tables for heat maps: rows are places, columns treatments.
 
   Args:
     outcomes: of one arm.
-    position_kind: of each record, [N].
-    block: of each record, [N]; labels that sort, such as
-      (first layer, last layer).
+    place: of each record, [N].
+    treatment: of each record, [N].
 
   Returns:
-    The sorted labels `position_kinds` and `blocks`, and the tables `n`,
+    The sorted labels `places` and `treatments`, and the tables `n`,
     `exact_match` and `changed_rate`, with None in empty cells.
   """
-  kinds, blocks = sorted(set(position_kind)), sorted(set(block))
-  row_of = {kind: i for i, kind in enumerate(kinds)}
-  column_of = {label: i for i, label in enumerate(blocks)}
-  rows = np.array([row_of[kind] for kind in position_kind])
-  columns = np.array([column_of[label] for label in block])
+  places, treatments = sorted(set(place)), sorted(set(treatment))
+  row_of = {label: i for i, label in enumerate(places)}
+  column_of = {label: i for i, label in enumerate(treatments)}
+  rows = np.array([row_of[label] for label in place])
+  columns = np.array([column_of[label] for label in treatment])
 
   def count(where: np.ndarray) -> np.ndarray:
-    table = np.zeros((len(kinds), len(blocks)), np.int64)
+    table = np.zeros((len(places), len(treatments)), np.int64)
     np.add.at(table, (rows, columns), where)
     return table
 
   n = count(np.ones(len(outcomes.exact), np.int64))
   exact, changed = count(outcomes.exact), count(outcomes.changed)
   return {
-    'position_kinds': np.asarray(kinds).tolist(),
-    'blocks': np.asarray(blocks).tolist(),
+    'places': places,
+    'treatments': treatments,
     'n': n.tolist(),
     'exact_match': _rates(exact, n),
     'changed_rate': _rates(changed, n),

@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Effects: what really happens when cells are patched, batch by batch."""
 
+from collections.abc import Sequence
 import dataclasses
 
 import jax
@@ -61,6 +62,26 @@ class Effects:
   token: np.ndarray
   margin: np.ndarray
   written: np.ndarray
+
+  def take(self, rows: np.ndarray) -> 'Effects':
+    """Returns the effects of some runs."""
+    return Effects(
+      *(getattr(self, f.name)[rows] for f in dataclasses.fields(self))
+    )
+
+
+def nothing() -> Effects:
+  """Returns the effects of no runs."""
+  none = np.empty(0, np.int32)
+  return Effects(none, np.empty(0, np.float32), none)
+
+
+def join(parts: Sequence[Effects]) -> Effects:
+  """Joins effects, in order."""
+  names = [field.name for field in dataclasses.fields(Effects)]
+  return Effects(
+    *(np.concatenate([getattr(p, name) for p in parts]) for name in names)
+  )
 
 
 def run_clean(
@@ -130,12 +151,7 @@ def _in_batches(one, rows: np.ndarray, batch: int, what: str) -> Effects:
     if pending is not None:
       found.append(_read(*pending))
     pending = running
-  return Effects(
-    *(
-      np.concatenate([getattr(f, field.name) for f in found])
-      for field in dataclasses.fields(Effects)
-    )
-  )
+  return join(found)
 
 
 def _read(made: run.NextToken, count: int) -> Effects:

@@ -8,23 +8,45 @@ two sentences of `fidelity.claims` (method A.2).
 """
 
 from collections.abc import Mapping
-import re
 from typing import Any
 
-from selfexplain_jax.fidelity import claims
-from selfexplain_jax.models import tokenizer as tokenizer_lib
+import pyarrow as pa
+
+from selfexplain_jax.tasks import changes
 
 NAME = 'patching'
 
-# The vector between its two neighbours (method B.1), by which it is found: its
-# own embedding is never the same twice.
-VECTOR = ' '.join(
-  tokenizer_lib.SPECIAL_TOKENS[f'vector{part}_token']
-  for part in ('_begin', '', '_end')
+# Where the vector is written, and the text around it.
+SCHEMA = pa.schema(
+  [
+    *changes.SCHEMA,
+    ('counterfactual_group', pa.string()),
+    ('counterfactual_text', pa.string()),
+    ('site', pa.string()),
+    ('first_layer', pa.int32()),
+    ('last_layer', pa.int32()),
+    ('position', pa.int32()),
+    ('before', pa.string()),
+    ('token_text', pa.string()),
+    ('after', pa.string()),
+  ]
 )
 
-# One is drawn for each visit of an example; evaluation always takes the first.
-PHRASINGS = (
+# What predictions show beside a claim.
+COPIED = (
+  'group',
+  'counterfactual_group',
+  'prompt_kind',
+  'place',
+  'treatment',
+  'position',
+  'balanced',
+  'text',
+  'token_text',
+  'counterfactual_text',
+)
+
+PHRASINGS: tuple[str, ...] = (
   '<<<{text}>>> <{token}> layers {layers} becomes <<<{patched}>>>. '
   'What comes next?',
   'Text: <<<{text}>>>. Patched <{token}> at {layers}: <<<{patched}>>>. '
@@ -47,31 +69,42 @@ def question(record: Mapping[str, Any], phrasing: str) -> str:
   """Renders the question of a record.
 
   Args:
-    record: a record of an explanation set: `text`, `before`, `token_text`,
-      `after`, `first_layer` and `last_layer`.
+    record: a record of `SCHEMA`.
     phrasing: one of `PHRASINGS`, or of a user's own with the same fields; the
       vector must occur in it once, through {patched} or {vector}.
   """
-  pieces = (record['before'], VECTOR, record['after'])
+  pieces = (record['before'], changes.VECTOR, record['after'])
   return phrasing.format(
     text=record['text'],
     token=record['token_text'],
     layers=layers_text(record['first_layer'], record['last_layer']),
     patched=' '.join(piece for piece in pieces if piece),
-    vector=VECTOR,
+    vector=changes.VECTOR,
   )
 
 
-def answer(record: Mapping[str, Any]) -> str:
-  """Renders the answer of a record from its effect."""
-  changed = record['changed']
-  return claims.render(
-    changed, record['patched_token' if changed else 'clean_token']
-  )
+answer = changes.answer
+right = changes.right
+examples = changes.examples
 
 
-def words(layers: int) -> tuple[str, ...]:
+def misplaced(
+  record: Mapping[str, Any], other: Mapping[str, Any]
+) -> dict[str, Any]:
+  """The record, asked about the layers of another."""
+  return {
+    **record,
+    'first_layer': other['first_layer'],
+    'last_layer': other['last_layer'],
+  }
+
+
+def layers(record: Mapping[str, Any]) -> tuple[int, int]:
+  """First and last layer that the vectors are of."""
+  return record['first_layer'], record['last_layer']
+
+
+def words(depth: int) -> tuple[str, ...]:
   """Every word of the questions and answers but those of texts and tokens."""
-  texts = [*PHRASINGS, claims.render(True, ''), claims.render(False, '')]
-  plain = re.findall(r'[A-Za-z]+', re.sub(r'\{\w+\}', ' ', ' '.join(texts)))
-  return tuple(sorted({*plain, 'to', *(str(i) for i in range(layers))}))
+  numbers = (str(i) for i in range(depth))
+  return tuple(sorted({*changes.words(PHRASINGS), 'to', *numbers}))

@@ -10,52 +10,67 @@ effect.
 import dataclasses
 from typing import Any
 
-from absl import logging
 import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax import estimate
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.interventions import effects as effects_lib
-from selfexplain_jax.models import decoder
-from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.tasks import cells as cells_lib
+from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import task
 
-SPLITS = ('train', 'validation', 'test')
 _CANARY_CELLS = 64
-# Verdicts whose margins are below this are run again in another batch shape.
-_NARROW = 1e-2
+# About what a record takes on disk besides its vector.
+_BYTES_PER_RECORD = 200
 
 
 @dataclasses.dataclass(frozen=True)
-class Maker:
-  """Everything that cells are made from.
+class Patches:
+  """The patches of one target that can be made: `sampling.Treatments`.
 
   Attributes:
-    model: the target.
-    tokenizer: its tokenizer.
+    target: the target.
     prompts: N prompts.
     activations: f32[N, Q, L, D], the prompts' own at their Q position kinds.
-    site: the site of the activations.
-    blocks: the layer blocks.
+    value: i32[N], what each asks for, as a token: two prompts are paired if it
+      differs.
+    config: `seed`, `site` and `blocks`, the layer blocks.
   """
 
-  model: decoder.Decoder
-  tokenizer: tokenizer_lib.Tokenizer
+  target: task.Target
   prompts: prompts_lib.Prompts
   activations: np.ndarray
-  site: str
-  blocks: tuple[cells_lib.Block, ...]
+  value: np.ndarray
+  config: ml_collections.ConfigDict
+
+  @property
+  def places(self) -> tuple[str, ...]:
+    return tuple(self.prompts.positions)
+
+  @property
+  def kinds(self) -> tuple[str, ...]:
+    return tuple(patching.layers_text(*block) for block in self.config.blocks)
+
+  def draw(
+    self, usable: np.ndarray, wanted: np.ndarray, purpose: str
+  ) -> cells_lib.Drawn:
+    """Draws pairs of prompts for each (position kind, layer block)."""
+    return cells_lib.draw(
+      self.prompts, usable, self.value, wanted, self.config.seed, purpose
+    )
 
   def cells(self, drawn: cells_lib.Drawn) -> effects_lib.Cells:
     """Returns the patches of drawn cells."""
     tokens, lengths = self.prompts.padded()
     positions = np.stack(list(self.prompts.positions.values()), 1)
-    bounds = np.array(self.blocks, np.int32)
+    bounds = np.array(self.config.blocks, np.int32)
     vectors = np.empty((len(drawn), self.activations.shape[-1]), np.float32)
-    for index, (first, last) in enumerate(self.blocks):
+    for index, (first, last) in enumerate(self.config.blocks):
       here = drawn.block == index
       taken = self.activations[drawn.counterfactual[here], drawn.kind[here]]
       vectors[here] = taken[:, first : last + 1].mean(1, dtype=np.float32)
@@ -66,8 +81,124 @@ class Maker:
       last=bounds[drawn.block, 1],
       position=positions[drawn.base, drawn.kind],
       vector=vectors,
-      site=self.site,
+      site=self.config.site,
     )
+
+  def run(self, drawn: cells_lib.Drawn, batch: int) -> effects_lib.Effects:
+    """Runs the patches."""
+    return effects_lib.run_patched(self.target.model, self.cells(drawn), batch)
+
+  def run_clean(self, prompts: np.ndarray, batch: int) -> effects_lib.Effects:
+    """Runs prompts without a patch."""
+    tokens, lengths = self.prompts.padded()
+    return effects_lib.run_clean(
+      self.target.model, tokens[prompts], lengths[prompts], batch
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+  """Makes patching sets from prompts and their activations.
+
+  Attributes:
+    target: the target.
+    prompts: N prompts.
+    activations: f32[N, Q, L, D], the prompts' own at their Q position kinds.
+    config: of `sampling.sample`; and `require_right`, whether prompts that the
+      target answers wrong are left out, `site` and `blocks`.
+  """
+
+  target: task.Target
+  prompts: prompts_lib.Prompts
+  activations: np.ndarray
+  config: ml_collections.ConfigDict
+
+  @property
+  def plan(self) -> str:
+    """The sizes of the work, in one line."""
+    config, shape = self.config, self.target.model.config
+    cells = len(self.prompts.positions) * len(config.blocks)
+    records = 2 * cells * sum(config.quota.values())
+    # Twice the quota is drawn at first, and in later rounds 8 times as much.
+    runs = cells * sum(config.quota.values()) * (8 * config.rounds - 6)
+    tokens = runs * max(len(ids) for ids in self.prompts.ids)
+    gigabytes = records * (4 * shape.width + _BYTES_PER_RECORD) / 1e9
+    minutes = estimate.minutes(estimate.forward(shape.weights, tokens))
+    return (
+      f'{cells} kinds of cells; at most {records} records, {gigabytes:.3f} GB, '
+      f'roughly {minutes:.1f} minutes'
+    )
+
+  def make(self) -> task.Made:
+    """Makes the records.
+
+    Raises:
+      errors.InputError: if a split has no cells.
+    """
+    asked = self.prompts
+    tokens, lengths = asked.padded()
+    clean = effects_lib.run_clean(self.target.model, tokens, lengths)
+    right = (asked.answer < 0) | (clean.token == asked.answer)
+    usable = asked.known & (right | (not self.config.require_right))
+    # Two prompts may be paired if the right answers differ; where none is
+    # right, if the target's do.
+    value = np.where(asked.answer < 0, clean.token, asked.answer)
+    patches = Patches(
+      self.target, asked, self.activations, value, self.config
+    )
+    _canary(patches, np.flatnonzero(usable))
+
+    records: list[dict[str, Any]] = []
+    vectors: list[np.ndarray] = []
+    notes: dict[str, Any] = {
+      'prompts': len(asked),
+      'prompts_not_known': int(np.sum(~asked.known)),
+      'prompts_answered_wrong': int(np.sum(asked.known & ~right)),
+      'splits': {},
+    }
+    for split in sampling.SPLITS:
+      of_split = np.array([s == split for s in asked.split])
+      made = sampling.sample(
+        patches, clean, np.flatnonzero(usable & of_split), self.config, split
+      )
+      records.extend(_records(patches, made, clean, split, len(records)))
+      vectors.append(patches.cells(made.drawn).vector)
+      notes['splits'][split] = made.notes
+    return task.Made(records, np.concatenate(vectors), notes)
+
+
+def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+  """Reads and checks what patching sets are made from.
+
+  Args:
+    target: the target.
+    config: of the explanation set; `store` names the target's activations.
+
+  Raises:
+    errors.InputError: if the store is of another model, or not as needed.
+  """
+  sampling.check(config)
+  prompts = prompts_lib.read(config.store)
+  store = reader.open_store(config.store)
+  spec, layers = store.manifest.spec, target.model.config.layers
+  if spec.weight_hash != target.weight_hash:
+    raise errors.InputError(
+      f'{config.store} holds activations of another model than '
+      f'{target.directory}: expected weight_hash {target.weight_hash[:12]}…'
+    )
+  if spec.tokenizer_hash != target.tokenizer.digest():
+    raise errors.InputError(
+      f'{config.store} was made with another tokenizer than that of '
+      f'{target.directory}'
+    )
+  for block in config.blocks:
+    if len(block) != 2 or not 0 <= block[0] <= block[1] < layers:
+      raise errors.InputError(
+        f'config.blocks has {block}: expected 0 <= first <= last < {layers}, '
+        f'the layers of {target.directory}'
+      )
+  activations = load_activations(store, config.site, prompts, layers)
+  return Maker(target, prompts, activations, config)
 
 
 def load_activations(
@@ -110,207 +241,91 @@ def load_activations(
   return rows.reshape(*positions.shape, *rows.shape[1:])
 
 
-def make(
-  maker: Maker, config: ml_collections.ConfigDict
-) -> tuple[list[dict[str, Any]], np.ndarray, dict[str, Any]]:
-  """Makes records, their vectors and the notes for the manifest.
+def rerun(
+  target: task.Target, rows: list[dict[str, Any]], vectors_NxD: np.ndarray
+) -> effects_lib.Effects:
+  """Patches the target anew as records say, never reading their effects.
 
   Args:
-    maker: what cells are made from.
-    config: `seed`; `quota.SPLIT`, for each split the most cells of a verdict
-      in each (position kind, block); `rounds`, how often cells are drawn for
-      those whose quota is not reached; `floor`, shares of the quota, see
-      `cells.balance`; `require_right`, whether prompts that the target answers
-      wrong are left out.
-
-  Returns:
-    Records with the columns of `explanations.SCHEMA`, f32[R, D] vectors, and
-    counts of all that was left out.
+    target: the target.
+    rows: N records.
+    vectors_NxD: their vectors.
 
   Raises:
-    errors.InputError: if a split has no cells.
+    errors.InputError: if the records are of several sites.
   """
-  tokens, lengths = maker.prompts.padded()
-  clean = effects_lib.run_clean(maker.model, tokens, lengths)
-  right = (maker.prompts.answer < 0) | (clean.token == maker.prompts.answer)
-  usable = maker.prompts.known & (right | (not config.require_right))
-  # Two prompts may be paired if the right answers differ; where none is right,
-  # if the target's do.
-  value = np.where(maker.prompts.answer < 0, clean.token, maker.prompts.answer)
-  notes: dict[str, Any] = {
-    'prompts': len(maker.prompts),
-    'prompts_not_known': int(np.sum(~maker.prompts.known)),
-    'prompts_answered_wrong': int(np.sum(maker.prompts.known & ~right)),
-    'blocks': [list(block) for block in maker.blocks],
-    'splits': {},
-  }
-  _canary(maker, np.flatnonzero(usable), value, config.seed)
-
-  records: list[dict[str, Any]] = []
-  vectors: list[np.ndarray] = []
-  for split in SPLITS:
-    of_split = np.array([s == split for s in maker.prompts.split])
-    made = _make_split(
-      maker, np.flatnonzero(usable & of_split), clean, value, config, split
+  tokens, lengths = prompts_lib.pad([row['prompt_ids'] for row in rows])
+  sites = {row['site'] for row in rows}
+  if len(sites) != 1:
+    raise errors.InputError(
+      f'records patch the sites {", ".join(sorted(sites))}: expected one site'
     )
-    records.extend(made[0])
-    vectors.append(made[1])
-    notes['splits'][split] = made[2]
-    logging.info('Cells of split %s: %s', split, _summary(made[2]))
-  return records, np.concatenate(vectors), notes
 
+  def column(name: str) -> np.ndarray:
+    return np.array([row[name] for row in rows], np.int32)
 
-def _summary(notes: dict[str, Any]) -> str:
-  return ', '.join(
-    f'{name} {value}' for name, value in notes.items() if name != 'kept_by_cell'
+  cells = effects_lib.Cells(
+    tokens=tokens,
+    length=lengths,
+    first=column('first_layer'),
+    last=column('last_layer'),
+    position=column('position'),
+    vector=vectors_NxD,
+    site=sites.pop(),
   )
+  return effects_lib.run_patched(target.model, cells)
 
 
-def _canary(maker, usable, value, seed) -> None:
+def _canary(patches: Patches, usable: np.ndarray) -> None:
   """Runs the canaries on some cells of this very target and store."""
-  shape = (len(maker.prompts.positions), len(maker.blocks))
-  wanted = np.ones(shape, np.int64) * 2
   if not len(usable):
     return
-  drawn = cells_lib.draw(maker.prompts, usable, value, wanted, seed, 'canary')
+  wanted = np.full((len(patches.places), len(patches.kinds)), 2, np.int64)
+  drawn = patches.draw(usable, wanted, 'canary')
   drawn = drawn.take(np.arange(min(_CANARY_CELLS, len(drawn))))
   if len(drawn):
-    own = maker.activations[drawn.base, drawn.kind]
-    effects_lib.self_patch_canary(maker.model, maker.cells(drawn), own)
-
-
-def _make_split(maker, usable, clean, value, config, split):
-  """Draws, runs, checks and balances the cells of one split.
-
-  Raises:
-    errors.InputError: if there are none.
-  """
-  shape = (len(maker.prompts.positions), len(maker.blocks))
-  quota = config.quota[split]
-  wanted = np.full(shape, 2 * quota, np.int64)
-  drawn = cells_lib.nothing()
-  token, margin = np.empty(0, np.int32), np.empty(0, np.float32)
-  for round_ in range(config.rounds if len(usable) else 0):
-    # Cells of earlier rounds come first in the join, and are not run again.
-    more = cells_lib.draw(
-      maker.prompts,
-      usable,
-      value,
-      wanted,
-      config.seed,
-      f'{split}/{round_}',
-    )
-    joined = cells_lib.join([drawn, more])
-    if len(joined) == len(drawn):
-      break
-    new = maker.cells(joined.take(np.arange(len(drawn), len(joined))))
-    shown = effects_lib.run_patched(maker.model, new)
-    drawn = joined
-    token = np.concatenate([token, shown.token])
-    margin = np.concatenate([margin, shown.margin])
-    changed = token != clean.token[drawn.base]
-    verdicts = np.zeros((*shape, 2), np.int64)
-    np.add.at(verdicts, (drawn.kind, drawn.block, changed.astype(int)), 1)
-    lacking = verdicts.min(-1) < quota
-    hopeful = verdicts.min(-1) > 0
-    wanted = np.where(lacking & hopeful, 8 * quota, 0)
-  if not len(drawn):
-    raise errors.InputError(
-      f'no cells of split {split}: expected prompts of different answers, and '
-      f'of {len(maker.prompts)} there are {len(usable)} that may be used'
+    own = patches.activations[drawn.base, drawn.kind]
+    effects_lib.self_patch_canary(
+      patches.target.model, patches.cells(drawn), own
     )
 
-  cells = maker.cells(drawn)
-  narrow = (margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
-  unstable = _unstable(maker, cells, token, clean.token[drawn.base], narrow)
-  steady = np.flatnonzero(~unstable)
-  kept = cells_lib.balance(
-    drawn.take(steady),
-    changed[steady],
-    shape,
-    quota,
-    (
-      round(config.floor.unchanged * quota),
-      round(config.floor.changed * quota),
-    ),
-  )
-  rows = steady[kept.rows]
-  order = np.random.default_rng([config.seed, len(rows)]).permutation(len(rows))
-  rows = rows[order]
-  records = _records(maker, drawn, rows, clean, token, margin, kept, split)
-  kinds = list(maker.prompts.positions)
-  notes = {
-    'drawn': len(drawn),
-    'changed_share_drawn': float(np.mean(changed)),
-    'run_again': int(np.sum(narrow)),
-    'dropped_unstable': int(np.sum(unstable)),
-    'kept': len(rows),
-    'kept_changed': int(np.sum(changed[rows])),
-    'kept_in_balanced_cells': int(sum(r['balanced'] for r in records)),
-    'kept_by_cell': {
-      f'{kinds[k]} {patching.layers_text(*maker.blocks[b])}': {
-        'unchanged': int(kept.counts[k, b, 0]),
-        'changed': int(kept.counts[k, b, 1]),
-      }
-      for k in range(shape[0])
-      for b in range(shape[1])
-    },
-  }
-  return records, cells.vector[rows], notes
 
-
-def _unstable(maker, cells, token, clean, narrow) -> np.ndarray:
-  """Which verdicts do not hold when a narrow cell is run in another batch."""
-  unstable = np.zeros(len(cells), bool)
-  rows = np.flatnonzero(narrow)
-  if len(rows):
-    some = cells.take(rows)
-    again = effects_lib.run_patched(maker.model, some, batch=96)
-    before = effects_lib.run_clean(
-      maker.model, some.tokens, some.length, batch=96
-    )
-    unstable[rows] = (again.token != token[rows]) | (
-      before.token != clean[rows]
-    )
-  return unstable
-
-
-def _records(maker, drawn, rows, clean, token, margin, kept, split):
-  """Renders the kept cells as records."""
-  prompts, tokenizer = maker.prompts, maker.tokenizer
-  kinds = list(prompts.positions)
-  records = []
-  for row in rows.tolist():
+def _records(
+  patches: Patches,
+  made: sampling.Sample,
+  clean: effects_lib.Effects,
+  split: str,
+  first: int,
+) -> list[dict[str, Any]]:
+  """Renders a sample as records; the first one's vector is row `first`."""
+  prompts, tokenizer = patches.prompts, patches.target.tokenizer
+  drawn, records = made.drawn, []
+  for row in range(len(drawn)):
     base, other = int(drawn.base[row]), int(drawn.counterfactual[row])
     kind, block = int(drawn.kind[row]), int(drawn.block[row])
     ids = list(prompts.ids[base])
-    position = int(prompts.positions[kinds[kind]][base])
+    position = int(prompts.positions[patches.places[kind]][base])
     record = {
       'task': patching.NAME,
       'split': split,
       'group': prompts.group[base],
-      'counterfactual_group': prompts.group[other],
+      'place': patches.places[kind],
+      'treatment': patches.kinds[block],
+      'vectors': [first + row],
       'prompt_kind': prompts.kind[base],
-      'position_kind': kinds[kind],
-      'site': maker.site,
-      'first_layer': maker.blocks[block][0],
-      'last_layer': maker.blocks[block][1],
-      'position': position,
       'prompt_ids': ids,
       'text': prompts.text[base],
+      'balanced': bool(made.balanced[row]),
+      'counterfactual_group': prompts.group[other],
+      'counterfactual_text': prompts.text[other],
+      'site': patches.config.site,
+      'first_layer': patches.config.blocks[block][0],
+      'last_layer': patches.config.blocks[block][1],
+      'position': position,
       'before': tokenizer.decode(ids[1:position]),
       'token_text': tokenizer.decode([ids[position]]),
       'after': tokenizer.decode(ids[position + 1 :]),
-      'counterfactual_text': prompts.text[other],
-      'clean_id': int(clean.token[base]),
-      'patched_id': int(token[row]),
-      'clean_token': tokenizer.token(int(clean.token[base])),
-      'patched_token': tokenizer.token(int(token[row])),
-      'clean_margin': float(clean.margin[base]),
-      'patched_margin': float(margin[row]),
-      'changed': bool(token[row] != clean.token[base]),
-      'balanced': bool(kept.balanced[kind, block]),
+      **changes.effect(tokenizer, clean, made.effects, base, row),
     }
-    record['answer'] = patching.answer(record)
-    records.append(record)
+    records.append({**record, 'answer': patching.answer(record)})
   return records

@@ -1,22 +1,58 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """The table of question types: a new one is one line here and one file."""
 
-from types import ModuleType
-
 from selfexplain_jax import errors
+from selfexplain_jax.fidelity import changes
+from selfexplain_jax.fidelity import descriptions
+from selfexplain_jax.tasks import ablation
+from selfexplain_jax.tasks import ablation_effects
+from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import features_effects
 from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import task as task_lib
 
-_TASKS = {patching.NAME: patching}
+TASKS = {
+  t.language.NAME: t
+  for t in (
+    task_lib.Task(
+      features, features_effects.prepare, descriptions.Descriptions()
+    ),
+    task_lib.Task(
+      patching,
+      patching_effects.prepare,
+      changes.Changes(patching_effects.rerun, patching.COPIED),
+    ),
+    task_lib.Task(
+      ablation,
+      ablation_effects.prepare,
+      changes.Changes(
+        ablation_effects.rerun, ablation.COPIED, ablation_effects.black_box
+      ),
+    ),
+  )
+}
 
 
-def task(name: str) -> ModuleType:
-  """Returns the module of a question type.
+def task(name: str) -> task_lib.Task:
+  """Returns a question type.
 
   Raises:
     errors.InputError: if there is none of this name.
   """
-  if name not in _TASKS:
+  if name not in TASKS:
     raise errors.InputError(
-      f'unknown task {name!r}: expected one of {", ".join(_TASKS)}'
+      f'unknown task {name!r}: expected one of {", ".join(TASKS)}'
     )
-  return _TASKS[name]
+  return TASKS[name]
+
+
+def words(depth: int) -> tuple[str, ...]:
+  """Every word of the questions and answers of all types.
+
+  Args:
+    depth: number of layers of the target.
+  """
+  return tuple(
+    sorted({w for t in TASKS.values() for w in t.language.words(depth)})
+  )

@@ -6,6 +6,8 @@ from absl.testing import parameterized
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import questions
+from selfexplain_jax.tasks import ablation
+from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
 from tests.data import fixtures
 
@@ -14,7 +16,17 @@ EXPLAINED = fixtures.explanation_set(12)
 
 
 def _encode(indices, phrasings=patching.PHRASINGS):
-  return questions.encode(EXPLAINED, indices, TOKENIZER, phrasings)
+  return questions.encode(EXPLAINED, indices, TOKENIZER, patching, phrasings)
+
+
+class _Plain:
+  """A wording whose question is its phrasing, with the record's text in it."""
+
+  def question(self, record, phrasing):
+    return phrasing.format(text=record['text'], v=changes.VECTOR)
+
+  def answer(self, record):
+    return record['answer']
 
 
 class EncodeTest(parameterized.TestCase):
@@ -39,6 +51,33 @@ class EncodeTest(parameterized.TestCase):
   def test_of_no_records(self):
     self.assertEqual(_encode([]), questions.Questions([], []))
 
+  def test_questions_without_vectors(self):
+    rows = [fixtures.ablation_record(i) for i in range(6)]
+    encoded = questions.encode_rows(
+      rows, TOKENIZER, ablation, ablation.PHRASINGS
+    )
+    for row, asked in zip(rows, encoded.question_ids, strict=True):
+      expected = [
+        TOKENIZER.encode_prompt(ablation.question(row, phrasing))
+        for phrasing in ablation.PHRASINGS
+      ]
+      self.assertEqual(asked, expected)
+      self.assertNotIn(TOKENIZER.vector_id, sum(asked, []))
+
+  @parameterized.parameters(0, 1, 3)
+  def test_as_many_vector_tokens_as_the_record_has_vectors(self, count):
+    row = {**EXPLAINED.rows[2], 'vectors': list(range(count))}
+
+    def encode(shown):
+      phrasing = ' '.join(['{text}', *['{v}'] * shown])
+      return questions.encode_rows([row], TOKENIZER, _Plain(), [phrasing])
+
+    ((ids,),) = encode(count).question_ids
+    self.assertEqual(ids.count(TOKENIZER.vector_id), count)
+    for shown in {count - 1, count + 1} - {-1}:
+      with self.assertRaisesRegex(errors.InputError, f'expected {count},'):
+        encode(shown)
+
   @parameterized.parameters(
     ('{text} , {token}', 0),
     ('{patched} , {vector}', 2),
@@ -48,12 +87,23 @@ class EncodeTest(parameterized.TestCase):
     with self.assertRaises(errors.InputError) as raised:
       _encode([5, 3], (patching.PHRASINGS[0], phrasing))
     line = str(raised.exception)
-    self.assertIn(f'record 5: its question has {count} vector tokens', line)
+    asked = patching.question(fixtures.record(5), phrasing)
+    self.assertIn(
+      f'question {asked!r} has {count} vector tokens: expected 1', line
+    )
     self.assertNotIn('\n', line)
+
+  def test_names_the_question_of_a_later_record(self):
+    rows = [fixtures.record(i) for i in range(4)]
+    rows[2]['vectors'] = []
+    asked = patching.question(rows[2], patching.PHRASINGS[0])
+    with self.assertRaises(errors.InputError) as raised:
+      questions.encode_rows(rows, TOKENIZER, patching, patching.PHRASINGS)
+    self.assertIn(repr(asked), str(raised.exception))
 
   def test_refuses_a_second_begin_token(self):
     bos = TOKENIZER.special['bos_token']
-    with self.assertRaisesRegex(errors.InputError, 'record 4: .*no BOS'):
+    with self.assertRaisesRegex(errors.InputError, 'no BOS'):
       _encode([4], (bos + ' {patched}',))
 
   def test_refuses_an_unknown_word(self):

@@ -22,12 +22,15 @@ class ReplayTest(absltest.TestCase):
     self.folder = self.create_tempdir().full_path
     CORPUS.save(self.folder)
 
-  def rows(self, batch=BATCH):
+  def config(self, batch=BATCH):
     config = ml_collections.ConfigDict()
     config.initial = self.folder
     config.replay = dict(batch=batch, weight=0.5)
     config.row_length, config.steps = LENGTH, STEPS
-    return replay.rows(config, fixtures.TOKENIZER)
+    return config
+
+  def rows(self, batch=BATCH):
+    return replay.rows(self.config(batch), fixtures.TOKENIZER)
 
   def test_are_the_rows_of_the_initial_models_own_corpus(self):
     batches = list(self.rows()(0))
@@ -43,6 +46,13 @@ class ReplayTest(absltest.TestCase):
     self.assertLen(rest, 2)
     for expected, batch in zip(whole[3:], rest, strict=True):
       np.testing.assert_array_equal(batch['tokens'], expected['tokens'])
+
+  def test_text_is_of_the_first_rows(self):
+    tokens = replay.text(self.config(), fixtures.TOKENIZER, 7)
+    self.assertEqual(tokens.shape, (7, LENGTH))
+    for row in range(7):
+      expected = CORPUS.row(fixtures.TOKENIZER, LENGTH, row)['tokens']
+      np.testing.assert_array_equal(tokens[row], expected)
 
   def test_no_rows_are_no_replay(self):
     self.assertIsNone(self.rows(batch=0))

@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of who is asked what in an evaluation."""
 
+import dataclasses
 from typing import cast
 from unittest import mock
 
@@ -12,26 +13,67 @@ from selfexplain_jax import files
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection
+from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.fidelity import arms
+from selfexplain_jax.fidelity import changes
+from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
+from selfexplain_jax.tasks import ablation
+from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import task
 from tests.data import fixtures
 
 TOKENIZER = fixtures.TOKENIZER
 EXPLAINED = fixtures.explanation_set(60)
+PATCHING = task.Task(
+  patching,
+  patching_effects.prepare,
+  changes.Changes(patching_effects.rerun, patching.COPIED),
+)
 ASKED = arms.Asked(
+  PATCHING,
   EXPLAINED,
   chosen=EXPLAINED.split('test'),
   train=EXPLAINED.split('train'),
   seed=0,
 )
+ABLATED = fixtures.ablation_set(60)
+# Says the ablated text itself, so that what it is asked can be seen.
+ABLATION = task.Task(
+  ablation,
+  ablation_effects.prepare,
+  changes.Changes(
+    ablation_effects.rerun,
+    ablation.COPIED,
+    lambda target, rows: [f'{target}: {row["ablated_text"]}' for row in rows],
+  ),
+)
+ASKED_ABLATION = arms.Asked(
+  ABLATION, ABLATED, ABLATED.split('test'), ABLATED.split('train'), seed=0
+)
+BLOCKS = layer_blocks.LayerBlocks(fixtures.BLOCKS)
 EXPLAINER = explainer_lib.Explainer(
   model=cast(decoder.Decoder, None),
   tokenizer=TOKENIZER,
-  injection=injection.Injection('replace_embedding', TOKENIZER.vector_id, 1.0),
-  phrasings=patching.PHRASINGS[1:3],
+  injection=injection.Injection(
+    'replace_embedding', TOKENIZER.vector_id, 1.0, layer_blocks=BLOCKS
+  ),
+  phrasings={
+    patching.NAME: patching.PHRASINGS[1:3],
+    ablation.NAME: ablation.PHRASINGS[2:],
+  },
 )
+
+
+def _blocks(records):
+  """The number of each record's layers in the explainer's table."""
+  return [
+    [fixtures.BLOCKS.index((row['first_layer'], row['last_layer']))]
+    for row in records
+  ]
 
 
 class ArmsTest(absltest.TestCase):
@@ -40,45 +82,182 @@ class ArmsTest(absltest.TestCase):
     self.calls = []
     self.enter_context(mock.patch.object(answering, 'ask', self.answer))
 
-  def answer(self, model, injected, question_ids, vectors, **options):
+  def answer(self, model, injected, question_ids, vectors, blocks, **options):
     """Says how many tokens each question has, as that many commas."""
-    self.calls.append((model, injected, question_ids, vectors, options))
+    self.calls.append((model, injected, question_ids, vectors, blocks, options))
     comma = TOKENIZER.encode(',')
     return answering.Answers(
       [comma * len(ids) for ids in question_ids],
       -np.arange(len(question_ids), dtype=np.float32),
     )
 
-  def expected_questions(self):
+  def expected_questions(self, rows=None, phrasing=patching.PHRASINGS[1]):
+    rows = ASKED.rows if rows is None else rows
     return [
-      TOKENIZER.encode_prompt(
-        patching.question(EXPLAINED.rows[i], patching.PHRASINGS[1])
-      )
-      for i in ASKED.chosen
+      TOKENIZER.encode_prompt(patching.question(row, phrasing)) for row in rows
     ]
 
   def test_say(self):
     vectors = ASKED.vectors * 2
     said = arms.say(ASKED, EXPLAINER, vectors)
-    ((model, injected, asked, shown, options),) = self.calls
+    ((model, injected, asked, shown, blocks, options),) = self.calls
     self.assertIs(model, EXPLAINER.model)
     self.assertIs(injected, EXPLAINER.injection)
     # The first phrasing that the explainer was trained on.
     self.assertEqual(asked, self.expected_questions())
     np.testing.assert_array_equal(shown, vectors)
+    self.assertEqual(blocks.tolist(), _blocks(ASKED.rows))
     self.assertEqual(options['end_id'], TOKENIZER.eos_id)
-    longest = max(
-      len(TOKENIZER.encode(EXPLAINED.rows[i]['answer'])) for i in ASKED.chosen
-    )
+    longest = max(len(TOKENIZER.encode(row['answer'])) for row in ASKED.rows)
     self.assertGreater(options['new_tokens'], longest)
     self.assertEqual(said.output, [' '.join(',' * len(ids)) for ids in asked])
     np.testing.assert_array_equal(
       said.log_probability, -np.arange(len(ASKED.chosen))
     )
 
+  def test_say_asks_a_task_that_was_not_trained_in_its_first_phrasing(self):
+    other = dataclasses.replace(EXPLAINER, phrasings={})
+    arms.say(ASKED, other, ASKED.vectors)
+    self.assertEqual(
+      self.calls[0][2], self.expected_questions(phrasing=patching.PHRASINGS[0])
+    )
+
+  def test_say_asks_ablation_questions(self):
+    arms.say(ASKED_ABLATION, EXPLAINER, ASKED_ABLATION.vectors)
+    _, _, asked, shown, _, _ = self.calls[0]
+    self.assertEqual(
+      asked,
+      [
+        TOKENIZER.encode_prompt(ablation.question(row, ablation.PHRASINGS[2]))
+        for row in ASKED_ABLATION.rows
+      ],
+    )
+    self.assertFalse(shown.any())
+
+  def test_vectors_are_those_that_the_records_refer_to(self):
+    np.testing.assert_array_equal(
+      ASKED.vectors, EXPLAINED.vectors[ASKED.chosen][:, None]
+    )
+    self.assertTrue(ASKED.shows_vectors)
+    self.assertFalse(ASKED_ABLATION.shows_vectors)
+
+  def test_shuffled_vectors_are_of_the_cell_but_never_the_rows_own(self):
+    shuffled, alone = ASKED.shuffled(), 0
+    cells = {}
+    for n, row in enumerate(ASKED.rows):
+      cells.setdefault((row['place'], row['treatment']), []).append(n)
+    self.assertGreater(max(map(len, cells.values())), 1)
+    for members in cells.values():
+      self.assertSameElements(
+        map(tuple, shuffled[members, 0].tolist()),
+        map(tuple, ASKED.vectors[members, 0].tolist()),
+      )
+      alone += len(members) == 1
+      for n in members:
+        own = np.array_equal(shuffled[n], ASKED.vectors[n])
+        self.assertEqual(own, len(members) == 1)
+    self.assertEqual(ASKED.same_when_shuffled(), alone)
+
+  def test_misplaced_asks_about_other_layers_and_never_its_own(self):
+    misplaced = ASKED.misplaced()
+    names = ('first_layer', 'last_layer')
+    told = set()
+    for row, asked in zip(ASKED.rows, misplaced, strict=True):
+      # Nothing but the layers differs.
+      self.assertEqual({**asked, **{n: row[n] for n in names}}, row)
+      own, other = ([r[n] for n in names] for r in (row, asked))
+      self.assertNotEqual(own, other)
+      self.assertIn(tuple(other), fixtures.BLOCKS)
+      told.add((tuple(own), tuple(other)))
+    # Each of the three is taken for either of the others.
+    self.assertLen(told, 6)
+    self.assertEqual(ASKED.misplaced(), misplaced)
+    other = dataclasses.replace(ASKED, seed=1).misplaced()
+    self.assertNotEqual(other, misplaced)
+
+  def test_nothing_is_misplaced_where_all_is_of_one_place_or_none(self):
+    self.assertEqual(ASKED_ABLATION.misplaced(), [])
+    one = [i for i in ASKED.chosen if EXPLAINED.rows[i]['treatment'] == '0']
+    self.assertNotEmpty(one)
+    alone = dataclasses.replace(ASKED, chosen=np.array(one))
+    self.assertEqual(alone.misplaced(), [])
+
+  def all_arms(self, *names, asked=ASKED, text_only=('text_only',)):
+    """Returns the arms, with explainers that are known by their folder."""
+
+    def load(directory, mesh):
+      del mesh
+      return dataclasses.replace(EXPLAINER, model=directory)
+
+    def training(directory):
+      # Explainers of a task alone say nothing of text.
+      blind = any(directory == f'folder of {name}' for name in text_only)
+      return {'text_only': True} if blind else {}
+
+    self.enter_context(mock.patch.object(explainer_lib, 'load', load))
+    self.enter_context(mock.patch.object(explainer_lib, 'training', training))
+    self.enter_context(
+      mock.patch.object(artefact, 'load', lambda d, mesh: (d, TOKENIZER))
+    )
+    self.made = []
+
+    def make(mode, model, vector_id, block=0, layer_blocks=BLOCKS, **options):
+      self.assertEmpty(options)
+      self.made.append((mode, model, vector_id, block))
+      return injection.Injection(mode, vector_id, 2.0, block, layer_blocks)
+
+    self.enter_context(mock.patch.object(injection, 'make', make))
+    folders = {name: f'folder of {name}' for name in names}
+    return arms.all_arms(
+      asked, folders, 'folder of initial', lambda: 'the target', None
+    )
+
+  def test_who_answers_each_arm_and_with_which_vectors(self):
+    made = self.all_arms('self', 'stranger', 'twin', 'text_only')
+    zero = np.zeros_like(ASKED.vectors)
+    for name, folder, vectors in (
+      ('self', 'self', ASKED.vectors),
+      ('shuffled_vector', 'self', ASKED.shuffled()),
+      ('zero_vector', 'self', zero),
+      ('untrained', 'initial', ASKED.vectors),
+      ('stranger', 'stranger', ASKED.vectors),
+      ('twin', 'twin', ASKED.vectors),
+      ('text_only', 'text_only', zero),
+    ):
+      made.pop(name)()
+      model, injected, asked, shown, blocks, _ = self.calls.pop()
+      self.assertEqual(model, f'folder of {folder}')
+      np.testing.assert_array_equal(shown, vectors, name)
+      self.assertEqual(blocks.tolist(), _blocks(ASKED.rows))
+      if name == 'untrained':
+        self.assertEqual(injected.norm, 2.0)
+        ((mode, *rest),) = self.made
+        self.assertEqual(mode, 'replace_embedding')
+        self.assertEqual(rest[:2], [model, TOKENIZER.vector_id])
+      else:
+        self.assertIs(injected, EXPLAINER.injection)
+        self.assertEqual(asked, self.expected_questions())
+    self.assertSameElements(
+      made, ('wrong_layer', 'nearest_neighbour', 'metadata', 'majority')
+    )
+
+  def test_wrong_layer_is_asked_elsewhere_about_its_own_vector(self):
+    self.all_arms('self', 'stranger')['wrong_layer']()
+    model, _, asked, shown, _, _ = self.calls.pop()
+    self.assertEqual(model, 'folder of self')
+    self.assertEqual(asked, self.expected_questions(ASKED.misplaced()))
+    for wrong, right in zip(asked, self.expected_questions(), strict=True):
+      self.assertNotEqual(wrong, right)
+    np.testing.assert_array_equal(shown, ASKED.vectors)
+
+  def test_only_explainers_trained_on_text_alone_get_zeros(self):
+    made = self.all_arms('self', 'text_only', text_only=())
+    made['text_only']()
+    np.testing.assert_array_equal(self.calls.pop()[3], ASKED.vectors)
+
   def test_an_untrained_explainer_sees_a_training_answer_of_each_form(self):
-    arms.say_untrained(ASKED, EXPLAINER)
-    ((_, _, asked, shown, _),) = self.calls
+    self.all_arms('self')['untrained']()
+    ((_, _, asked, shown, _, _),) = self.calls
     rows = [EXPLAINED.rows[i] for i in ASKED.train]
     examples = [
       next(row['answer'] for row in rows if row['changed'] == changed)
@@ -93,81 +272,118 @@ class ArmsTest(absltest.TestCase):
       self.assertEqual(ids.count(TOKENIZER.vector_id), 1)
     np.testing.assert_array_equal(shown, ASKED.vectors)
 
-  def test_shuffled_vectors_are_of_the_cell_but_never_the_rows_own(self):
-    shuffled = ASKED.shuffled()
-    cells = {}
+  def test_controls_answer_from_training_records_alone(self):
+    for asked in (ASKED, ASKED_ABLATION):
+      made = self.all_arms(asked=asked)
+      made.pop('black_box', None)
+      self.assertSameElements(
+        made, ('nearest_neighbour', 'metadata', 'majority')
+      )
+      told = {asked.explained.rows[i]['answer'] for i in asked.train}
+      for name, arm in made.items():
+        said = arm()
+        self.assertLen(said.output, len(asked.chosen), name)
+        self.assertContainsSubset(said.output, told, name)
+        self.assertFalse(said.log_probability.any())
+    self.assertEmpty(self.calls)
+
+  def test_controls_do_not_look_at_what_is_asked_of_them(self):
+    rows = [dict(row) for row in EXPLAINED.rows]
+    for index in ASKED.chosen:
+      row = rows[index]
+      row['changed'] = not row['changed']
+      row['answer'] = 'what ?'
+    explained = dataclasses.replace(
+      EXPLAINED, records=fixtures.explained(rows).records
+    )
+    falsified = dataclasses.replace(ASKED, explained=explained)
+    expected = {
+      name: arm().output for name, arm in self.all_arms(asked=ASKED).items()
+    }
+    for name, arm in self.all_arms(asked=falsified).items():
+      self.assertEqual(arm().output, expected[name], name)
+
+  def test_without_vectors_none_are_shuffled_or_blanked(self):
+    made = self.all_arms('self', 'stranger', asked=ASKED_ABLATION)
+    self.assertSameElements(
+      made,
+      (
+        'self',
+        'untrained',
+        'stranger',
+        'nearest_neighbour',
+        'metadata',
+        'majority',
+        'black_box',
+      ),
+    )
+
+  def test_the_target_itself_answers_where_it_can_be_asked(self):
+    self.assertNotIn('black_box', self.all_arms('self'))
+    said = self.all_arms(asked=ASKED_ABLATION)['black_box']()
+    self.assertEqual(
+      said.output,
+      [f'the target: {row["ablated_text"]}' for row in ASKED_ABLATION.rows],
+    )
+
+  def test_the_nearest_neighbour_by_vectors(self):
+    said = self.all_arms()['nearest_neighbour']().output
+    vectors = EXPLAINED.vectors
     for n, index in enumerate(ASKED.chosen):
       row = EXPLAINED.rows[index]
-      names = ('position_kind', 'first_layer', 'last_layer')
-      cells.setdefault(tuple(row[name] for name in names), []).append(n)
-    self.assertGreater(max(map(len, cells.values())), 1)
-    for members in cells.values():
-      self.assertSameElements(
-        map(tuple, shuffled[members].tolist()),
-        map(tuple, ASKED.vectors[members].tolist()),
+      cell = (row['place'], row['treatment'])
+      same = [
+        i
+        for i in ASKED.train
+        if (EXPLAINED.rows[i]['place'], EXPLAINED.rows[i]['treatment']) == cell
+      ]
+      best = max(
+        same or ASKED.train,
+        key=lambda i, own=vectors[index]: float(vectors[i] @ own),
       )
-      for n in members:
-        own = np.array_equal(shuffled[n], ASKED.vectors[n])
-        self.assertEqual(own, len(members) == 1)
+      self.assertEqual(said[n], EXPLAINED.rows[best]['answer'])
 
-  def all_arms(self, *names):
-    """Returns the arms, with explainers that are known by their folder."""
+  def test_the_nearest_neighbour_by_words_where_there_are_no_vectors(self):
+    said = self.all_arms(asked=ASKED_ABLATION)['nearest_neighbour']().output
 
-    def load(directory, mesh):
-      del mesh
-      return explainer_lib.Explainer(
-        directory, TOKENIZER, EXPLAINER.injection, EXPLAINER.phrasings
+    def count(index):
+      asked = ablation.question(ABLATED.rows[index], ablation.PHRASINGS[0])
+      found = {}
+      for word in asked.split():
+        found[word] = found.get(word, 0) + 1
+      return found
+
+    known = {word for i in ASKED_ABLATION.train for word in count(i)}
+
+    def cosine(one, other):
+      lengths = [
+        sum(n**2 for word, n in own.items() if word in known) ** 0.5
+        for own in (one, other)
+      ]
+      both = sum(n * other.get(word, 0) for word, n in one.items())
+      return both / (lengths[0] * lengths[1])
+
+    for n, index in enumerate(ASKED_ABLATION.chosen):
+      row = ABLATED.rows[index]
+      near = {
+        i: cosine(count(index), count(i))
+        for i in ASKED_ABLATION.train
+        if ABLATED.rows[i]['place'] == row['place']
+        and ABLATED.rows[i]['treatment'] == row['treatment']
+      }
+      self.assertNotEmpty(near)
+      told = [i for i in near if ABLATED.rows[i]['answer'] == said[n]]
+      self.assertAlmostEqual(
+        max(near[i] for i in told), max(near.values()), places=5
       )
-
-    self.enter_context(mock.patch.object(explainer_lib, 'load', load))
-    self.enter_context(
-      mock.patch.object(artefact, 'load', lambda d, mesh: (d, TOKENIZER))
-    )
-    self.enter_context(
-      mock.patch.object(injection, 'make', lambda mode, m, v, b: (mode, m, v))
-    )
-    folders = {name: f'folder of {name}' for name in names}
-    return arms.all_arms(ASKED, folders, 'folder of initial', None)
-
-  def test_who_answers_each_arm_and_with_which_vectors(self):
-    made = self.all_arms('self', 'stranger', 'twin')
-    zero = np.zeros_like(ASKED.vectors)
-    for name, folder, vectors in (
-      ('self', 'self', ASKED.vectors),
-      ('shuffled_vector', 'self', ASKED.shuffled()),
-      ('zero_vector', 'self', zero),
-      ('untrained', 'initial', ASKED.vectors),
-      ('stranger', 'stranger', ASKED.vectors),
-      ('twin', 'twin', ASKED.vectors),
-    ):
-      made.pop(name)()
-      model, injected, _, shown, _ = self.calls.pop()
-      self.assertEqual(model, f'folder of {folder}')
-      np.testing.assert_array_equal(shown, vectors, name)
-      if name == 'untrained':
-        self.assertEqual(
-          injected, ('replace_embedding', model, TOKENIZER.vector_id)
-        )
-    self.assertSameElements(made, ('nearest_neighbour', 'metadata', 'majority'))
-
-  def test_controls_answer_from_training_records_alone(self):
-    made = self.all_arms()
-    self.assertSameElements(made, ('nearest_neighbour', 'metadata', 'majority'))
-    told = {EXPLAINED.rows[i]['answer'] for i in ASKED.train}
-    for name, arm in made.items():
-      said = arm()
-      self.assertLen(said.output, len(ASKED.chosen), name)
-      self.assertContainsSubset(said.output, told, name)
-      self.assertFalse(said.log_probability.any())
-    self.assertEmpty(self.calls)
 
 
 class RunTest(absltest.TestCase):
   def test_goes_on_with_the_arm_that_was_not_finished(self):
     folder = files.path(self.create_tempdir().full_path)
     said = {
-      'a': arms.Said(['ü <<<x>>>', ''], np.array([-0.1, -2], np.float32)),
-      'b': arms.Said(['y', 'z'], np.zeros(2, np.float32)),
+      'a': said_lib.Said(['ü <<<x>>>', ''], np.array([-0.1, -2], np.float32)),
+      'b': said_lib.fixed(['y', 'z']),
     }
     first = {
       'a': mock.Mock(return_value=said['a']),
@@ -188,7 +404,7 @@ class RunTest(absltest.TestCase):
 
   def test_refuses_answers_that_depend_on_other_inputs(self):
     folder = self.create_tempdir().full_path
-    said = arms.Said(['y'], np.zeros(1, np.float32))
+    said = said_lib.fixed(['y'])
     arms.run({'a': lambda: said}, folder, {'self explainer': '1'})
     with self.assertRaisesRegex(errors.InputError, 'another self explainer'):
       arms.run({'a': lambda: said}, folder, {'self explainer': '2'})

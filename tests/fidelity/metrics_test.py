@@ -127,22 +127,22 @@ class MetricsTest(parameterized.TestCase):
       self.assertEqual(test['p'], back[name]['p'])
 
   def test_by_cell_by_hand(self):
-    kinds = ['last name'] * 4 + ['first name'] * 6
-    blocks = [(2, 3), (10, 11)] * 3 + [(2, 3)] * 4
+    places = ['last name'] * 4 + ['first name'] * 6
+    treatments = ['2 to 3', '10'] * 3 + ['2 to 3'] * 4
     self.assertEqual(
-      metrics.by_cell(_outcomes(), kinds, blocks),
+      metrics.by_cell(_outcomes(), places, treatments),
       {
-        'position_kinds': ['first name', 'last name'],
-        'blocks': [[2, 3], [10, 11]],
-        'n': [[5, 1], [2, 2]],
-        'exact_match': [[2 / 5, 0.0], [1 / 2, 1 / 2]],
-        'changed_rate': [[1 / 5, 1.0], [1.0, 1.0]],
+        'places': ['first name', 'last name'],
+        'treatments': ['10', '2 to 3'],
+        'n': [[1, 5], [2, 2]],
+        'exact_match': [[0.0, 2 / 5], [1 / 2, 1 / 2]],
+        'changed_rate': [[1.0, 1 / 5], [1.0, 1.0]],
       },
     )
 
   def test_by_cell_leaves_empty_cells_null(self):
     tables = metrics.by_cell(
-      _outcomes(), ['x'] * 5 + ['y'] * 5, np.repeat([0, 1], 5)
+      _outcomes(), ['x'] * 5 + ['y'] * 5, ['0'] * 5 + ['1'] * 5
     )
     self.assertEqual(tables['n'], [[5, 0], [0, 5]])
     self.assertEqual(tables['exact_match'], [[0.4, None], [None, 0.4]])

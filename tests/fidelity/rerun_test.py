@@ -6,6 +6,8 @@ import numpy as np
 
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import rerun
+from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import task
 from tests.data import fixtures
 from tests.models import oracle
 from tests.models import tiny
@@ -16,21 +18,22 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=TOKENIZER.vocab_size,
 )
+TARGET = task.Target(MODEL, TOKENIZER, 'a folder', 'a hash')
 RECORDS = [fixtures.record(i) for i in range(16)]
 CHOSEN = np.array([11, 3, 4, 5, 14, 0, 9])
 
 
 def _rerun(records, chosen=CHOSEN):
   explained = fixtures.explained(records)
-  return rerun.rerun(MODEL, TOKENIZER, explained, chosen)
+  return rerun.rerun(TARGET, patching_effects.rerun, explained, chosen)
 
 
 def _true(shown):
   """Returns the records with the effects that re-running showed."""
   records = [dict(record) for record in RECORDS]
   for n, index in enumerate(CHOSEN):
-    records[index]['clean_id'] = int(shown.clean_id[n])
-    records[index]['patched_id'] = int(shown.patched_id[n])
+    records[index]['clean_id'] = int(shown.clean.token[n])
+    records[index]['treated_id'] = int(shown.treated.token[n])
   return records
 
 
@@ -52,17 +55,18 @@ class RerunTest(absltest.TestCase):
         return x
 
       tokens = []
-      for name, editing in (('clean', None), ('patched', edit)):
+      for name, editing in (('clean', None), ('treated', edit)):
         ids = np.array(record['prompt_ids'])
         logits = oracle.forward(MODEL, ids, editing)[0][-1]
         second, first = np.argsort(logits)[-2:]
         tokens.append(TOKENIZER.token(int(first)))
-        self.assertEqual(getattr(self.shown, f'{name}_id')[n], first)
+        effects = getattr(self.shown, name)
+        self.assertEqual(effects.token[n], first)
         self.assertAlmostEqual(
-          getattr(self.shown, f'{name}_margin')[n],
-          logits[first] - logits[second],
-          delta=1e-4,
+          effects.margin[n], logits[first] - logits[second], delta=1e-4
         )
+        told = getattr(self.shown, f'{name}_token')
+        self.assertEqual(told[n], tokens[-1])
       expected = claims.Claim(tokens[0] != tokens[1], tokens[1])
       self.assertEqual(self.shown.effects[n], expected)
     self.assertLen({effect.changed for effect in self.shown.effects}, 2)
@@ -72,11 +76,11 @@ class RerunTest(absltest.TestCase):
       {
         **record,
         'clean_id': 0,
-        'patched_id': 1,
+        'treated_id': 1,
         'clean_token': 'x',
-        'patched_token': 'y',
+        'treated_token': 'y',
         'clean_margin': 9.0,
-        'patched_margin': 9.0,
+        'treated_margin': 9.0,
         'changed': not record['changed'],
         'answer': claims.render(True, 'y'),
       }
@@ -84,23 +88,44 @@ class RerunTest(absltest.TestCase):
     ]
     again = _rerun(false)
     self.assertEqual(again.effects, self.shown.effects)
-    for name in ('clean_id', 'patched_id', 'clean_margin', 'patched_margin'):
-      np.testing.assert_array_equal(
-        getattr(again, name), getattr(self.shown, name)
-      )
+    for name in ('clean', 'treated'):
+      for field in ('token', 'margin'):
+        np.testing.assert_array_equal(
+          getattr(getattr(again, name), field),
+          getattr(getattr(self.shown, name), field),
+        )
     self.assertEqual(again.disagreements, len(CHOSEN))
 
   def test_counts_the_records_that_disagree(self):
     records = _true(self.shown)
     self.assertEqual(_rerun(records).disagreements, 0)
     records[3]['clean_id'] += 1
-    records[14]['patched_id'] += 1
+    records[14]['treated_id'] += 1
     # Both are wrong in one record.
     records[9]['clean_id'] += 1
-    records[9]['patched_id'] += 1
+    records[9]['treated_id'] += 1
     # Not one that was asked for.
-    records[1]['patched_id'] += 1
+    records[1]['treated_id'] += 1
     self.assertEqual(_rerun(records).disagreements, 3)
+
+  def test_shows_each_record_its_own_vector(self):
+    # The rows of the vectors are in another order than the records.
+    records = [dict(record) for record in RECORDS]
+    for index, record in enumerate(records):
+      record['vectors'] = [len(records) - 1 - index]
+    explained = fixtures.explained(records)
+    seen = []
+
+    def intervene(target, rows, vectors):
+      self.assertIs(target, TARGET)
+      self.assertEqual(rows, [records[index] for index in CHOSEN])
+      seen.append(vectors)
+      return patching_effects.rerun(target, rows, vectors)
+
+    rerun.rerun(TARGET, intervene, explained, CHOSEN)
+    np.testing.assert_array_equal(
+      seen[0], explained.vectors[len(records) - 1 - CHOSEN]
+    )
 
 
 if __name__ == '__main__':

@@ -107,6 +107,41 @@ class RunTest(parameterized.TestCase):
       )
 
 
+class JoinTest(absltest.TestCase):
+  A = effects.Effects(
+    np.array([3, 1, 4], np.int32),
+    np.array([0.5, 0.25, 2], np.float32),
+    np.array([0, 2, 1], np.int32),
+  )
+
+  def rows(self, some):
+    return list(
+      zip(
+        some.token.tolist(),
+        some.margin.tolist(),
+        some.written.tolist(),
+        strict=True,
+      )
+    )
+
+  def test_take(self):
+    taken = self.A.take(np.array([2, 0, 2]))
+    self.assertEqual(self.rows(taken), [(4, 2, 1), (3, 0.5, 0), (4, 2, 1)])
+
+  def test_join_keeps_the_order(self):
+    last = self.A.take(np.array([2]))
+    joined = effects.join([last, effects.nothing(), self.A])
+    self.assertEqual(
+      self.rows(joined), [(4, 2, 1), (3, 0.5, 0), (1, 0.25, 2), (4, 2, 1)]
+    )
+    for name in ('token', 'margin', 'written'):
+      self.assertEqual(getattr(joined, name).dtype, getattr(self.A, name).dtype)
+
+  def test_nothing(self):
+    self.assertEqual(self.rows(effects.nothing()), [])
+    self.assertEqual(self.rows(effects.join([effects.nothing()])), [])
+
+
 class BrokenTest(absltest.TestCase):
   def test_patches_that_do_nothing_are_noticed_by_their_count(self):
     def visit(self, written, site, layer, value):

@@ -12,7 +12,10 @@ from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import run
+from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import task
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import prompts
 from tests.data import fixtures
@@ -27,6 +30,8 @@ MODEL = tiny.model(
   vocabulary=TOKENIZER.vocab_size,
 )
 
+TARGET = task.Target(MODEL, TOKENIZER, 'a folder', 'a hash')
+
 
 def _maker():
   known = facts.known_facts(fixtures.WORLD, 0)
@@ -36,12 +41,10 @@ def _maker():
   wanted = capture.build(MODEL.config, (SITE,), (0, 1), positions)
   kept = run.run(MODEL, tokens, lengths, None, wanted).captured[SITE]
   return patching_effects.Maker(
-    model=MODEL,
-    tokenizer=TOKENIZER,
+    target=TARGET,
     prompts=asked,
     activations=np.moveaxis(jax.device_get(kept), 0, 2),
-    site=SITE,
-    blocks=fixtures.BLOCKS,
+    config=_config(),
   )
 
 
@@ -53,6 +56,8 @@ def _config(**changes):
   config.floor = dict(unchanged=0.5, changed=1.0)
   # A random model answers nothing right.
   config.require_right = False
+  config.site = SITE
+  config.blocks = fixtures.BLOCKS
   config.update(changes)
   return config
 
@@ -62,12 +67,16 @@ class MakeTest(absltest.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     cls.maker = _maker()
-    cls.records, cls.vectors, cls.notes = patching_effects.make(
-      cls.maker, _config()
-    )
+    made = cls.maker.make()
+    cls.records, cls.vectors, cls.notes = made.records, made.vectors, made.notes
+    assert made.documents is None
 
   def test_effects_are_those_of_single_slow_runs(self):
     changed = 0
+    self.assertEqual(
+      [record['vectors'] for record in self.records],
+      [[row] for row in range(len(self.vectors))],
+    )
     for record, vector in zip(self.records, self.vectors, strict=True):
       block = range(record['first_layer'], record['last_layer'] + 1)
       at = record['position']
@@ -82,7 +91,7 @@ class MakeTest(absltest.TestCase):
         return x
 
       ids = np.array(record['prompt_ids'])
-      for name, editing in (('clean', None), ('patched', edit)):
+      for name, editing in (('clean', None), ('treated', edit)):
         logits = oracle.forward(MODEL, ids, editing)[0][-1]
         second, first = np.argsort(logits)[-2:]
         margin = logits[first] - logits[second]
@@ -90,7 +99,7 @@ class MakeTest(absltest.TestCase):
         if margin > 1e-3:
           self.assertEqual(record[f'{name}_id'], first)
       self.assertEqual(
-        record['changed'], record['clean_id'] != record['patched_id']
+        record['changed'], record['clean_id'] != record['treated_id']
       )
       changed += record['changed']
     self.assertBetween(changed / len(self.records), 0.25, 0.75)
@@ -98,7 +107,7 @@ class MakeTest(absltest.TestCase):
   def test_fields_tell_of_the_cell(self):
     by_text = {text: i for i, text in enumerate(self.maker.prompts.text)}
     for record in self.records:
-      self.assertEqual(sorted(record), sorted(explanations.SCHEMA.names))
+      self.assertEqual(sorted(record), sorted(patching.SCHEMA.names))
       base = by_text[record['text']]
       other = by_text[record['counterfactual_text']]
       asked = self.maker.prompts
@@ -109,21 +118,26 @@ class MakeTest(absltest.TestCase):
       self.assertEqual(record['prompt_kind'], asked.kind[base])
       self.assertNotEqual(asked.answer[base], asked.answer[other])
       self.assertTrue(asked.known[base] and asked.known[other])
-      position = asked.positions[record['position_kind']][base]
+      position = asked.positions[record['place']][base]
       self.assertEqual(record['position'], position)
+      first, last = record['first_layer'], record['last_layer']
+      self.assertIn((first, last), fixtures.BLOCKS)
+      self.assertEqual(
+        record['treatment'], f'{first}' if first == last else '0 to 1'
+      )
       pieces = (record['before'], record['token_text'], record['after'])
       self.assertEqual(' '.join(p for p in pieces if p), record['text'])
       self.assertLen(record['before'].split(), position - 1)
-      for name in ('clean', 'patched'):
+      for name in ('clean', 'treated'):
         self.assertEqual(
           record[f'{name}_token'], TOKENIZER.token(record[f'{name}_id'])
         )
-      said = record['patched_token']
+      said = record['treated_token']
       self.assertIn(f'<<<{said}>>>', record['answer'])
       self.assertEqual('change to' in record['answer'], record['changed'])
 
   def test_no_group_of_one_split_occurs_in_another(self):
-    groups = {split: set() for split in patching_effects.SPLITS}
+    groups = {split: set() for split in sampling.SPLITS}
     for record in self.records:
       groups[record['split']] |= {
         record['group'],
@@ -142,14 +156,19 @@ class MakeTest(absltest.TestCase):
       self.assertEqual(notes['kept_changed'], sum(r['changed'] for r in rows))
       counts = {}
       for r in rows:
-        cell = (r['position_kind'], r['first_layer'], r['last_layer'])
+        cell = (r['place'], r['treatment'])
         counts.setdefault(cell, [0, 0])[r['changed']] += 1
+      # A cell is named by its place and treatment.
+      noted = notes['kept_by_cell']
+      self.assertLen(noted, 4 * len(fixtures.BLOCKS))
+      self.assertEqual(
+        {cell: list(kept.values()) for cell, kept in noted.items()},
+        {cell: counts.get(tuple(cell.split(', ')), [0, 0]) for cell in noted},
+      )
       for cell, (unchanged, changed) in counts.items():
         self.assertLessEqual(max(unchanged, changed), quota)
         balanced = {
-          r['balanced']
-          for r in rows
-          if (r['position_kind'], r['first_layer'], r['last_layer']) == cell
+          r['balanced'] for r in rows if (r['place'], r['treatment']) == cell
         }
         self.assertEqual(balanced, {unchanged == changed})
       # Nothing is asked twice.
@@ -161,29 +180,40 @@ class MakeTest(absltest.TestCase):
       self.assertLen(set(keys), len(keys))
 
   def test_equal_inputs_give_equal_records_and_another_seed_others(self):
-    again, vectors, notes = patching_effects.make(self.maker, _config())
-    self.assertEqual(again, self.records)
-    self.assertEqual(notes, self.notes)
-    np.testing.assert_array_equal(vectors, self.vectors)
-    other, _, _ = patching_effects.make(self.maker, _config(seed=1))
-    self.assertNotEqual(other, self.records)
+    again = self.maker.make()
+    self.assertEqual(again.records, self.records)
+    self.assertEqual(again.notes, self.notes)
+    np.testing.assert_array_equal(again.vectors, self.vectors)
+    other = dataclasses.replace(self.maker, config=_config(seed=1)).make()
+    self.assertNotEqual(other.records, self.records)
 
   def test_records_can_be_written(self):
     folder = self.create_tempdir().full_path
-    explanations.write(folder, self.records, self.vectors, fixtures.MANIFEST)
-    self.assertEqual(
-      explanations.read(folder).rows[0]['text'], self.records[0]['text']
+    explanations.write(
+      folder, self.records, patching.SCHEMA, self.vectors, fixtures.MANIFEST
+    )
+    again = explanations.read(folder)
+    self.assertEqual(again.rows[0]['text'], self.records[0]['text'])
+    chosen = np.array([5, 0, 3])
+    np.testing.assert_array_equal(
+      again.shown(chosen), self.vectors[chosen][:, None]
     )
 
   def test_prompts_that_are_answered_wrong_can_be_left_out(self):
     # No prompt is right, so none may be used.
     asked = self.maker.prompts
     wrong = dataclasses.replace(asked, answer=np.full_like(asked.answer, 3))
-    with self.assertRaisesRegex(errors.InputError, 'no cells'):
-      patching_effects.make(
-        dataclasses.replace(self.maker, prompts=wrong),
-        _config(require_right=True),
-      )
+    with self.assertRaisesRegex(errors.InputError, 'nothing to ask'):
+      dataclasses.replace(
+        self.maker, prompts=wrong, config=_config(require_right=True)
+      ).make()
+
+
+class RerunTest(absltest.TestCase):
+  def test_refuses_records_of_several_sites(self):
+    rows = [{**fixtures.record(i), 'site': f'site {i}'} for i in range(2)]
+    with self.assertRaisesRegex(errors.InputError, 'site 0, site 1'):
+      patching_effects.rerun(TARGET, rows, np.zeros((2, fixtures.WIDTH)))
 
 
 if __name__ == '__main__':

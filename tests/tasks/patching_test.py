@@ -6,8 +6,8 @@ from absl.testing import parameterized
 
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import claims
+from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
-from selfexplain_jax.tasks import table
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import vocabulary
 from tests.data import fixtures
@@ -52,12 +52,12 @@ class QuestionTest(parameterized.TestCase):
   @parameterized.parameters(*patching.PHRASINGS)
   def test_the_vector_stands_where_the_token_stood(self, phrasing):
     asked = patching.question(RECORD, phrasing)
-    self.assertIn(f'anna {patching.VECTOR} plays the', asked)
+    self.assertIn(f'anna {changes.VECTOR} plays the', asked)
     # Neither end leaves a space of an empty part behind.
     at_start = patching.question({**RECORD, 'before': ''}, phrasing)
-    self.assertIn(f'<{patching.VECTOR} plays', at_start)
+    self.assertIn(f'<{changes.VECTOR} plays', at_start)
     at_end = patching.question({**RECORD, 'after': ''}, phrasing)
-    self.assertIn(f'anna {patching.VECTOR}>', at_end)
+    self.assertIn(f'anna {changes.VECTOR}>', at_end)
 
   def test_phrasings_differ(self):
     asked = {patching.question(RECORD, p) for p in patching.PHRASINGS}
@@ -66,7 +66,7 @@ class QuestionTest(parameterized.TestCase):
   def test_a_phrasing_of_a_users_own(self):
     self.assertEqual(
       patching.question(RECORD, '{vector} at {layers} for {token} ?'),
-      f'{patching.VECTOR} at 1 for keller ?',
+      f'{changes.VECTOR} at 1 for keller ?',
     )
 
   @parameterized.parameters((3, 3, '3'), (0, 0, '0'), (2, 4, '2 to 4'))
@@ -76,7 +76,7 @@ class QuestionTest(parameterized.TestCase):
 
 class AnswerTest(absltest.TestCase):
   def test_tells_the_token_that_comes_out(self):
-    effect = {'clean_token': 'oboe', 'patched_token': 'harp'}
+    effect = {'clean_token': 'oboe', 'treated_token': 'harp'}
     for changed, token in ((True, 'harp'), (False, 'oboe')):
       said = patching.answer({**effect, 'changed': changed})
       self.assertEqual(claims.parse(said), claims.Claim(changed, token))
@@ -85,7 +85,7 @@ class AnswerTest(absltest.TestCase):
     tokenizer = fixtures.TOKENIZER
     for changed in (True, False):
       said = patching.answer(
-        {'clean_token': 'oboe', 'patched_token': 'oboe', 'changed': changed}
+        {'clean_token': 'oboe', 'treated_token': 'oboe', 'changed': changed}
       )
       again = claims.parse(tokenizer.decode(tokenizer.encode(said)))
       self.assertTrue(again.matches(claims.Claim(changed, 'oboe')))
@@ -96,7 +96,7 @@ class WordsTest(absltest.TestCase):
     layers = 12
     world = facts.make_world(seed=0, people=48)
     tokenizer = vocabulary.build_tokenizer(world, patching.words(layers))
-    effect = {'clean_token': 'oboe', 'patched_token': 'harp'}
+    effect = {'clean_token': 'oboe', 'treated_token': 'harp'}
     for first in range(layers):
       for last in range(first, layers):
         block = {'first_layer': first, 'last_layer': last}
@@ -113,13 +113,20 @@ class WordsTest(absltest.TestCase):
       fixtures.TOKENIZER.encode(asked)
 
 
-class TableTest(absltest.TestCase):
-  def test_knows_the_task_by_its_name(self):
-    self.assertIs(table.task(patching.NAME), patching)
+class LayersTest(absltest.TestCase):
+  def test_layers(self):
+    record = {**RECORD, 'first_layer': 2, 'last_layer': 5}
+    self.assertEqual(patching.layers(record), (2, 5))
 
-  def test_refuses_another(self):
-    with self.assertRaisesRegex(errors.InputError, "'pathcing'.*patching"):
-      table.task('pathcing')
+  def test_misplaced_asks_the_same_about_other_layers(self):
+    other = {**fixtures.record(1), 'first_layer': 2, 'last_layer': 5}
+    asked = patching.misplaced(RECORD, other)
+    self.assertEqual(asked, {**RECORD, 'first_layer': 2, 'last_layer': 5})
+    phrasing = patching.PHRASINGS[0]
+    self.assertEqual(
+      patching.question(asked, phrasing),
+      patching.question(RECORD, phrasing).replace('layers 1', 'layers 2 to 5'),
+    )
 
 
 if __name__ == '__main__':

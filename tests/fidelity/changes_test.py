@@ -1,16 +1,23 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Tests of the figures and the table of an evaluation."""
+"""Tests of the figures and the table of questions about changed outputs."""
 
 import json
 
 from absl.testing import absltest
+import ml_collections
 import numpy as np
 
 from selfexplain_jax.fidelity import arms
+from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import claims
-from selfexplain_jax.fidelity import evaluation
 from selfexplain_jax.fidelity import rerun
+from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.tasks import ablation
+from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import task
 from tests.data import fixtures
+from tests.models import tiny
 
 EXPLAINED = fixtures.explanation_set(30)
 CHOSEN = np.arange(4, 28)
@@ -19,24 +26,53 @@ COUNT = len(ROWS)
 BALANCED = np.array([row['balanced'] for row in ROWS])
 
 
+MODEL = tiny.model(
+  layers=fixtures.LAYERS,
+  width=fixtures.WIDTH,
+  vocabulary=fixtures.TOKENIZER.vocab_size,
+)
+
+
+def _intervene(target, rows, vectors):
+  """Makes the target say one word, whatever the record."""
+  del target, vectors
+  return effects_lib.Effects(
+    np.full(len(rows), 20, np.int32),
+    np.full(len(rows), 2.5, np.float32),
+    np.zeros(len(rows), np.int32),
+  )
+
+
+CHANGES = changes.Changes(_intervene, patching.COPIED)
+
+
 def _shown():
   """What re-running shows: not what one record says, which is unchanged."""
   ids = {
     name: np.array([row[f'{name}_id'] for row in ROWS], np.int32)
-    for name in ('clean', 'patched')
+    for name in ('clean', 'treated')
   }
   unchanged = [row['changed'] for row in ROWS].index(False)
-  ids['patched'][unchanged] = ids['clean'][unchanged] + 1
-  changed = ids['clean'] != ids['patched']
+  ids['treated'][unchanged] = ids['clean'][unchanged] + 1
+  changed = ids['clean'] != ids['treated']
+  tokens = {
+    name: [fixtures.TOKENIZER.token(int(token)) for token in own]
+    for name, own in ids.items()
+  }
+  none = np.zeros(COUNT, np.int32)
   return rerun.Rerun(
-    clean_id=ids['clean'],
-    patched_id=ids['patched'],
-    clean_margin=np.linspace(1, 2, COUNT, dtype=np.float32),
-    patched_margin=np.linspace(3, 4, COUNT, dtype=np.float32),
+    clean=effects_lib.Effects(
+      ids['clean'], np.linspace(1, 2, COUNT, dtype=np.float32), none
+    ),
+    treated=effects_lib.Effects(
+      ids['treated'], np.linspace(3, 4, COUNT, dtype=np.float32), none
+    ),
     effects=[
-      claims.Claim(bool(c), fixtures.TOKENIZER.token(int(token)))
-      for c, token in zip(changed, ids['patched'], strict=True)
+      claims.Claim(bool(c), token)
+      for c, token in zip(changed, tokens['treated'], strict=True)
     ],
+    clean_token=tokens['clean'],
+    treated_token=tokens['treated'],
     disagreements=1,
   )
 
@@ -47,7 +83,7 @@ TRUE = [claims.render(e.changed, e.content) for e in SHOWN.effects]
 
 def _said(right):
   """Returns right answers to some questions and nonsense to the others."""
-  return arms.Said(
+  return said_lib.Said(
     [TRUE[n] if right[n] else 'what ?' for n in range(COUNT)],
     -np.arange(COUNT, dtype=np.float32),
   )
@@ -64,7 +100,7 @@ class ScoreTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.figures = evaluation.score(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
+    cls.figures = CHANGES.score(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
 
   def test_has_what_others_read(self):
     figures = self.figures
@@ -94,10 +130,10 @@ class ScoreTest(absltest.TestCase):
 
   def test_answers_are_held_against_what_re_running_showed(self):
     self.assertEqual(self.value('rows', 'self'), 1.0)
-    stored = arms.Said(
+    stored = said_lib.Said(
       [row['answer'] for row in ROWS], np.zeros(COUNT, np.float32)
     )
-    figures = evaluation.score({'self': stored}, SHOWN, EXPLAINED, CHOSEN, 0)
+    figures = CHANGES.score({'self': stored}, SHOWN, EXPLAINED, CHOSEN, 0)
     self.assertAlmostEqual(
       figures['rows']['self']['exact_match']['value'], (COUNT - 1) / COUNT
     )
@@ -118,9 +154,7 @@ class ScoreTest(absltest.TestCase):
 
   def test_without_balanced_records_there_are_no_such_figures(self):
     records = [{**row, 'balanced': False} for row in EXPLAINED.rows]
-    figures = evaluation.score(
-      SAID, SHOWN, fixtures.explained(records), CHOSEN, 0
-    )
+    figures = CHANGES.score(SAID, SHOWN, fixtures.explained(records), CHOSEN, 0)
     self.assertEqual(figures['rows'], self.figures['rows'])
     self.assertNotIn('balanced_rows', figures)
     self.assertNotIn('balanced_tests', figures)
@@ -138,72 +172,119 @@ class ScoreTest(absltest.TestCase):
 
   def test_is_a_function_of_the_seed(self):
     again, other = (
-      evaluation.score(SAID, SHOWN, EXPLAINED, CHOSEN, seed) for seed in (0, 1)
+      CHANGES.score(SAID, SHOWN, EXPLAINED, CHOSEN, seed) for seed in (0, 1)
     )
     self.assertEqual(again, self.figures)
     self.assertNotEqual(
       other['rows']['stranger'], self.figures['rows']['stranger']
     )
 
-  def test_names_versions(self):
-    self.assertContainsSubset(['jax', 'numpy'], evaluation.versions())
+  def test_without_self_nothing_is_compared(self):
+    said = {name: SAID[name] for name in ('stranger', 'majority')}
+    figures = CHANGES.score(said, SHOWN, EXPLAINED, CHOSEN, 0)
+    self.assertEqual(figures['tests'], {})
+    self.assertEqual(
+      figures['rows']['stranger'], self.figures['rows']['stranger']
+    )
 
 
 class PredictionsTest(absltest.TestCase):
   def test_a_row_for_each_arm_and_record(self):
-    table = evaluation.predictions(
-      SAID, SHOWN, EXPLAINED, CHOSEN, fixtures.TOKENIZER
-    )
-    rows = table.to_pylist()
+    tables = CHANGES.predictions(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
+    self.assertEqual(list(tables), ['predictions'])
+    rows = tables['predictions'].to_pylist()
     self.assertLen(rows, len(SAID) * COUNT)
     pairs = [(arm, n) for arm in SAID for n in range(COUNT)]
     for row, (arm, n) in zip(rows, pairs, strict=True):
       record, effect = ROWS[n], SHOWN.effects[n]
-      first, last = record['first_layer'], record['last_layer']
       said = SAID[arm].output[n]
       claim = claims.parse(said)
       expected = {
-        **{
-          name: record[name]
-          for name in (
-            'group',
-            'counterfactual_group',
-            'position_kind',
-            'first_layer',
-            'last_layer',
-            'balanced',
-            'text',
-          )
-        },
+        **{name: record[name] for name in patching.COPIED},
         'arm': arm,
         'record': CHOSEN[n],
-        'block': str(first) if first == last else f'{first} to {last}',
         'output': said,
         'log_probability': -n,
         'claimed': -1 if claim is None else effect.changed,
         'claimed_content': '' if claim is None else effect.content,
         'changed': effect.changed,
-        'clean_token': fixtures.TOKENIZER.token(int(SHOWN.clean_id[n])),
-        'patched_token': fixtures.TOKENIZER.token(int(SHOWN.patched_id[n])),
-        'clean_margin': float(SHOWN.clean_margin[n]),
-        'patched_margin': float(SHOWN.patched_margin[n]),
+        'clean_token': fixtures.TOKENIZER.token(int(SHOWN.clean.token[n])),
+        'treated_token': fixtures.TOKENIZER.token(int(SHOWN.treated.token[n])),
+        'clean_margin': float(SHOWN.clean.margin[n]),
+        'treated_margin': float(SHOWN.treated.margin[n]),
         'expected': TRUE[n],
         'exact': claim is not None,
         'content': claim is not None,
       }
-      self.assertEqual({name: row[name] for name in expected}, expected)
+      self.assertEqual(row, expected)
+      # These the report reads.
+      for name in ('group', 'place', 'treatment', 'balanced', 'text'):
+        self.assertIn(name, row)
 
   def test_a_wrong_verdict_with_the_right_content(self):
     said = [
       claims.render(not effect.changed, effect.content)
       for effect in SHOWN.effects
     ]
-    answers = arms.Said(said, np.zeros(COUNT, np.float32))
-    table = evaluation.predictions(
-      {'self': answers}, SHOWN, EXPLAINED, CHOSEN, fixtures.TOKENIZER
-    )
+    answers = said_lib.Said(said, np.zeros(COUNT, np.float32))
+    table = CHANGES.predictions({'self': answers}, SHOWN, EXPLAINED, CHOSEN, 0)[
+      'predictions'
+    ]
     self.assertEqual(set(table['exact'].to_pylist()), {False})
     self.assertEqual(set(table['content'].to_pylist()), {True})
+
+  def test_of_ablations_copies_what_was_ablated(self):
+    explained, chosen = fixtures.ablation_set(8), np.array([5, 2])
+    target = task.Target(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    checked = changes.Changes(_intervene, ablation.COPIED)
+    shown = checked.observe(
+      target, explained, chosen, ml_collections.ConfigDict()
+    )
+    answers = said_lib.fixed(['what ?', 'what ?'])
+    tables = checked.predictions({'self': answers}, shown, explained, chosen, 0)
+    for row, index in zip(
+      tables['predictions'].to_pylist(), chosen.tolist(), strict=True
+    ):
+      record = fixtures.ablation_record(index)
+      self.assertEqual(row['record'], index)
+      for name in ('span_text', 'replacement_text', 'start', 'end'):
+        self.assertEqual(row[name], record[name])
+
+
+class ObserveTest(absltest.TestCase):
+  def test_runs_what_the_questions_are_about(self):
+    target = task.Target(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    shown = CHANGES.observe(
+      target, EXPLAINED, CHOSEN, ml_collections.ConfigDict()
+    )
+    token = fixtures.TOKENIZER.token(20)
+    self.assertEqual(shown.treated_token, [token] * COUNT)
+    for effect in shown.effects:
+      self.assertEqual(effect.content, token)
+    self.assertEqual(
+      shown.disagreements,
+      sum(
+        row['treated_id'] != 20 or row['clean_id'] != clean
+        for row, clean in zip(ROWS, shown.clean.token, strict=True)
+      ),
+    )
+
+
+class ControlsTest(absltest.TestCase):
+  def test_answer_from_training_records_alone(self):
+    chosen = EXPLAINED.split('train')
+    train = arms.columns(EXPLAINED, chosen)
+    evaluated = {
+      name: column
+      for name, column in arms.columns(EXPLAINED, CHOSEN).items()
+      if name not in ('answer', 'changed', 'group')
+    }
+    made = CHANGES.controls(train, evaluated)
+    self.assertSameElements(made, ['metadata', 'majority'])
+    for answer in made.values():
+      said = answer()
+      self.assertLen(said, COUNT)
+      self.assertContainsSubset(said, train['answer'])
 
 
 if __name__ == '__main__':

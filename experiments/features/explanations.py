@@ -1,0 +1,31 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Makes the set of feature descriptions of a world model.
+
+python -m launch.make_explanations --workdir=DIR \
+    --config=experiments/features/explanations.py \
+    --config.target=MODEL_DIR --config.dictionary=DICTIONARY_DIR
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the configuration."""
+  config = ml_collections.ConfigDict()
+  config.task = 'features'
+  config.target = ''
+  config.dictionary = ''
+  config.seed = 0
+  # Rows of the target's corpus: for labels, and the next ones for scores.
+  # Neither pretraining nor the dictionary's store comes so far.
+  config.documents = dict(start=2_000_000, labels=1024, scores=256, length=64)
+  # The least correlation of a label with its feature's activations.
+  config.threshold = 0.6
+  # Of the labels those that are for test alone; and of the features with other
+  # labels. What remains is for training.
+  config.shares = dict(test_labels=0.2, validation=0.1, test=0.2)
+  # Activations, and as many differences of activations, for each layer: for
+  # evaluation alone.
+  config.unlabelled = 20
+  config.mesh = dict(data=-1, fsdp=1, tensor=1)
+  return config

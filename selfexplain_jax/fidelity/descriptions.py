@@ -1,0 +1,307 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Scores descriptions of directions against what re-running the target shows.
+
+The target reads documents that no label was made from; the direction's
+activations there are compared with where the description says it is active
+(method C.2). A feature's activation is its dictionary's; that of any other
+vector v is max(0, h . v), as in the paper (section 2.2).
+"""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+from typing import Any
+
+import ml_collections
+import numpy as np
+import pyarrow as pa
+
+from selfexplain_jax import errors
+from selfexplain_jax.data import explanations
+from selfexplain_jax.dictionary import activity
+from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.fidelity import controls
+from selfexplain_jax.fidelity import description_scores
+from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.fidelity import simulation
+from selfexplain_jax.fidelity import statistics
+from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import task as task_lib
+
+_BATCH = 64  # Documents read at once.
+_EXEMPLARS = 4  # Documents shown of each vector.
+
+# Of all vectors; and of features, which have labels and are silent somewhere.
+_OF_ALL = ('simulator', 'simulator_per_sequence', 'valid_rate')
+_MEASURES = (
+  'exact_match',
+  'simulator',
+  'simulator_per_sequence',
+  'detection',
+  'fuzzing',
+  'similarity',
+  'valid_rate',
+)
+_TESTED = ('exact_match', 'simulator', 'detection')
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+  """What the target does on the documents, for N records.
+
+  Attributes:
+    activations: f32[N, S, T], of each record's vector.
+    tokens: the documents as texts, S lists of T.
+    simulator: executes descriptions on them.
+  """
+
+  activations: np.ndarray
+  tokens: list[list[str]]
+  simulator: simulation.Simulator
+
+
+@dataclasses.dataclass(frozen=True)
+class Descriptions:
+  """How descriptions of directions are checked."""
+
+  black_box: None = None
+
+  def observe(
+    self,
+    target: task_lib.Target,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    config: ml_collections.ConfigDict,
+  ) -> Shown:
+    """Runs the target on the set's documents.
+
+    Raises:
+      errors.InputError: if the dictionary is missing, or another than that of
+        the set, or the set has no documents.
+    """
+    if not config.dictionary:
+      raise errors.InputError(
+        '--config.dictionary is missing: expected the dictionaries that the '
+        'features are of'
+      )
+    dictionary = dictionaries.load(config.dictionary, target.weight_hash)
+    notes = explained.manifest['notes']
+    if dictionary.digest != notes['dictionary']:
+      raise errors.InputError(
+        f'{config.dictionary} holds other dictionaries than those that the '
+        'explanation set was made with'
+      )
+    if explained.documents is None:
+      raise errors.InputError(
+        'the explanation set has no documents: expected some to check '
+        'descriptions on'
+      )
+    rows = [explained.rows[i] for i in chosen]
+    simulator = simulation.make(
+      notes['labels'], target.tokenizer, explained.documents
+    )
+    vectors = explained.shown(chosen)[:, 0]
+    documents = explained.documents
+    found = np.zeros((len(rows), *documents.shape), np.float32)
+    layers = tuple(sorted({row['layer'] for row in rows}))
+    done = 0
+    for tokens, resid in activity.residuals(
+      target.model, documents, dictionary.site, layers, _BATCH
+    ):
+      part = slice(done, done + len(tokens))
+      done += len(tokens)
+      for slot, layer in enumerate(layers):
+        own = [n for n, row in enumerate(rows) if row['layer'] == layer]
+        labelled = [n for n in own if rows[n]['place'] == features.FEATURE]
+        others = [n for n in own if rows[n]['place'] != features.FEATURE]
+        if labelled:
+          fires = activity.encode(dictionary.by_layer[layer], resid[slot])
+          index = [rows[n]['feature'] for n in labelled]
+          found[labelled, part] = np.moveaxis(fires[..., index], -1, 0)
+        if others:
+          dots = np.maximum(resid[slot] @ vectors[others].T, 0)
+          found[others, part] = np.moveaxis(dots, -1, 0)
+    # BOS is the same everywhere, and no description is about it.
+    found[:, :, 0] = 0
+    texts = [[target.tokenizer.token(int(t)) for t in d] for d in documents]
+    return Shown(found, texts, simulator)
+
+  def controls(
+    self, train: controls.Records, evaluated: controls.Records
+  ) -> dict[str, Callable[[], list[str]]]:
+    """Answers of baselines that see no vector, and the labels themselves."""
+    return {
+      'label': lambda: list(evaluated['answer']),
+      'metadata': lambda: controls.majority_of_cell(train, evaluated),
+      'majority': lambda: controls.majority(train, evaluated),
+    }
+
+  def score(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: Shown,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    seed: int,
+  ) -> dict[str, Any]:
+    """Returns the content of metrics.json but for what names the run.
+
+    `rows` and `tests` are over features, and again as `new_label_rows` over
+    those whose label no training feature has; `activation_rows`,
+    `difference_rows` and their tests are over vectors without labels. Vectors
+    that are active nowhere in the documents are left out and counted as
+    `silent`.
+    """
+    rows = [explained.rows[i] for i in chosen]
+    scores = self._scores(said, shown, rows, seed)
+    active = np.any(shown.activations > 0, (1, 2))
+    learnt = {explained.rows[i]['answer'] for i in explained.split('train')}
+    place = np.array([row['place'] for row in rows])
+    is_new = np.array([row['answer'] not in learnt for row in rows])
+    parts = {
+      '': place == features.FEATURE,
+      'new_label_': (place == features.FEATURE) & is_new,
+      'activation_': place == features.ACTIVATION,
+      'difference_': place == features.DIFFERENCE,
+    }
+    result: dict[str, Any] = {
+      'n': 0,
+      'groups': 0,
+      'silent': int(np.sum(~active)),
+      'documents': len(shown.tokens),
+    }
+    for prefix, where in parts.items():
+      part = np.flatnonzero(active & where)
+      if not len(part):
+        continue
+      bootstrap = statistics.Bootstrap(
+        [rows[i]['group'] for i in part], seed=seed
+      )
+      labelled = prefix in ('', 'new_label_')
+      arms = [arm for arm in said if labelled or arm != 'label']
+      measures = [m for m in _MEASURES if labelled or m in _OF_ALL]
+      result[f'{prefix}n'] = len(part)
+      result[f'{prefix}groups'] = len(part)
+      result[f'{prefix}rows'] = {
+        arm: {
+          m: _mean(bootstrap, scores[arm][m][part]).to_json()
+          for m in measures
+        }
+        for arm in arms
+      }
+      if 'self' in arms:
+        result[f'{prefix}tests'] = {
+          f'self_minus_{arm}': {
+            m: _difference(
+              bootstrap, scores['self'][m][part], scores[arm][m][part]
+            ).to_json()
+            for m in _TESTED
+            if m in measures
+          }
+          for arm in arms
+          if arm != 'self'
+        }
+    return result
+
+  def _scores(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: Shown,
+    rows: list[dict[str, Any]],
+    seed: int,
+  ) -> dict[str, dict[str, np.ndarray]]:
+    """Scores every answer of every arm, f64[N] by arm and measure."""
+    scorer = description_scores.Scorer(
+      shown.activations, shown.simulator, [row['group'] for row in rows], seed
+    )
+    scores = {}
+    for arm, answers in said.items():
+      claims = [features.parse(output) for output in answers.output]
+      labels = [features.parse(row['answer']) for row in rows]
+      scores[arm] = {
+        'exact_match': np.array(
+          [c is not None and c == t for c, t in zip(claims, labels, strict=True)]
+        ).astype(float),
+        **scorer.score(claims, labels),
+      }
+    return scores
+
+  def predictions(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: Shown,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    seed: int,
+  ) -> dict[str, pa.Table]:
+    """Returns `predictions`, by arm and record, and `exemplars`, by record."""
+    rows = [explained.rows[i] for i in chosen]
+    scores = self._scores(said, shown, rows, seed)
+    table = []
+    for arm, answers in said.items():
+      for n, index in enumerate(chosen.tolist()):
+        row = rows[n]
+        table.append(
+          {
+            'arm': arm,
+            'record': index,
+            **{
+              name: row[name]
+              for name in ('group', 'place', 'layer', 'feature', 'source')
+            },
+            'label': row['answer'],
+            'label_correlation': row['label_correlation'],
+            'output': answers.output[n],
+            'log_probability': float(answers.log_probability[n]),
+            'claim': features.parse(answers.output[n]) or '',
+            **{name: float(v[n]) for name, v in scores[arm].items()},
+          }
+        )
+    return {
+      'predictions': pa.Table.from_pylist(table),
+      'exemplars': pa.Table.from_pylist(
+        self._exemplars(said.get('self'), shown, chosen)
+      ),
+    }
+
+  def _exemplars(
+    self, own: said_lib.Said | None, shown: Shown, chosen: np.ndarray
+  ) -> list[dict[str, Any]]:
+    """The documents in which each vector is most active, most active first."""
+    exemplars = []
+    peaks = shown.activations.max(2)
+    for n, index in enumerate(chosen.tolist()):
+      claim = features.parse(own.output[n]) if own else None
+      held = shown.simulator.simulate(claim) if claim else None
+      for document in np.argsort(-peaks[n], kind='stable')[:_EXEMPLARS]:
+        if not peaks[n, document] > 0:
+          break
+        exemplars.append(
+          {
+            'record': index,
+            'document': int(document),
+            'tokens': shown.tokens[document],
+            'activations': shown.activations[n, document].tolist(),
+            'claimed': []
+            if held is None
+            else held[document].astype(bool).tolist(),
+          }
+        )
+    return exemplars
+
+
+def _mean(
+  bootstrap: statistics.Bootstrap, values: np.ndarray
+) -> statistics.Estimate:
+  """The mean over the vectors that have anything to tell apart."""
+  defined = np.isfinite(values)
+  return bootstrap.mean(np.where(defined, values, 0), defined)
+
+
+def _difference(
+  bootstrap: statistics.Bootstrap, a: np.ndarray, b: np.ndarray
+) -> statistics.Test:
+  """The difference over the vectors that have anything to tell apart."""
+  defined = np.isfinite(a) & np.isfinite(b)
+  return bootstrap.difference(
+    np.where(defined, a, 0), np.where(defined, b, 0), defined
+  )

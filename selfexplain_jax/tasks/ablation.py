@@ -1,0 +1,99 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Input ablation as a question: what does this piece of the text do there?
+
+The question names a span of the text, says whether it is removed or what stands
+in its place, and writes the text as it is then. It shows no vector. Answers are
+one of the two sentences of `fidelity.claims` (method A.3).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from selfexplain_jax.tasks import changes
+
+NAME = 'ablation'
+REMOVED, REPLACED = 'removed', 'replaced'
+
+# The span, and the text without it.
+SCHEMA = pa.schema(
+  [
+    *changes.SCHEMA,
+    ('start', pa.int32()),
+    ('end', pa.int32()),
+    ('replacement_ids', pa.list_(pa.int32())),
+    ('span_text', pa.string()),
+    ('replacement_text', pa.string()),
+    ('ablated_text', pa.string()),
+  ]
+)
+
+# What predictions show beside a claim.
+COPIED = (
+  'group',
+  'prompt_kind',
+  'place',
+  'treatment',
+  'start',
+  'end',
+  'balanced',
+  'text',
+  'span_text',
+  'replacement_text',
+)
+
+PHRASINGS: tuple[str, ...] = (
+  '<<<{text}>>> {change} becomes <<<{ablated}>>>. What comes next?',
+  'Text: <<<{text}>>>. Read {change}: <<<{ablated}>>>. What happens?',
+  'In <<<{text}>>> read {change} to give <<<{ablated}>>>. What output?',
+  'Suppose <<<{text}>>> is read {change}: <<<{ablated}>>>. '
+  'Does the output change?',
+  '<<<{text}>>> when read {change}: <<<{ablated}>>>. '
+  'How does the output change?',
+)
+
+_CHANGES = {
+  REMOVED: 'without <{span}>',
+  REPLACED: 'with <{replacement}> for <{span}>',
+}
+
+
+def question(record: Mapping[str, Any], phrasing: str) -> str:
+  """Renders the question of a record.
+
+  Args:
+    record: a record of `SCHEMA`.
+    phrasing: one of `PHRASINGS`, or of a user's own with the same fields.
+  """
+  change = _CHANGES[record['treatment']].format(
+    span=record['span_text'], replacement=record['replacement_text']
+  )
+  return phrasing.format(
+    text=record['text'], change=change, ablated=record['ablated_text']
+  )
+
+
+answer = changes.answer
+right = changes.right
+examples = changes.examples
+
+
+def misplaced(
+  record: Mapping[str, Any], other: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+  """None: these questions name no layers."""
+  del record, other
+  return None
+
+
+def layers(record: Mapping[str, Any]) -> tuple[int, int]:
+  """No vector is shown: the first layer stands for none."""
+  del record
+  return 0, 0
+
+
+def words(depth: int) -> tuple[str, ...]:
+  """Every word of the questions and answers but those of texts and tokens."""
+  del depth
+  return tuple(sorted(changes.words([*PHRASINGS, *_CHANGES.values()])))

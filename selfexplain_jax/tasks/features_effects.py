@@ -1,0 +1,257 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Makes the explanation set of feature descriptions (method A.1).
+
+The target reads documents of its corpus; every feature of a dictionary is
+labelled by what it fires on there. The vectors are the features' decoder
+directions. Beside them stand vectors out of distribution, for evaluation alone
+and without labels: activations, and differences of the activations of two
+prompts that ask the same of two people.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+from typing import Any
+import zlib
+
+from absl import logging
+import jax
+import ml_collections
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax import estimate
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.dictionary import activity
+from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.fidelity import simulation
+from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import labels as labels_lib
+from selfexplain_jax.tasks import task
+from selfexplain_jax.worlds.biographies import labels as concept_labels
+from selfexplain_jax.worlds.biographies import pretraining
+
+_BATCH = 64  # Documents read at once.
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+  """Makes feature sets from dictionaries and a world's corpus.
+
+  Attributes:
+    target: the target.
+    dictionary: the dictionaries, one a layer.
+    corpus: what the target was pretrained on.
+    config: `seed`; `documents`, from which row the corpus is read, and how
+      many rows of which length, for labels and for scores; `threshold`, the
+      least correlation of a label; `shares` of validation and test features,
+      and of labels that are for test alone; `unlabelled`, activations and
+      differences for each layer.
+  """
+
+  target: task.Target
+  dictionary: dictionaries.Dictionaries
+  corpus: pretraining.Corpus
+  config: ml_collections.ConfigDict
+
+  @property
+  def plan(self) -> str:
+    """The sizes of the work, in one line."""
+    asked = self.config.documents
+    tokens = (asked.labels + asked.scores) * asked.length
+    count = sum(sae.features for sae in self.dictionary.by_layer.values())
+    minutes = estimate.minutes(
+      estimate.forward(self.target.model.config.weights, tokens)
+    )
+    return (
+      f'{count} features of {len(self.dictionary.by_layer)} layers, '
+      f'{tokens / 1e6:.2f} M tokens, roughly {minutes:.1f} minutes'
+    )
+
+  def _documents(self, start: int, count: int) -> np.ndarray:
+    """Rows of the corpus, i32[N, T]."""
+    row = functools.partial(
+      self.corpus.row, self.target.tokenizer, self.config.documents.length
+    )
+    return np.stack([row(start + i)['tokens'] for i in range(count)])
+
+  def make(self) -> task.Made:
+    """Makes the records.
+
+    Raises:
+      errors.InputError: if a split has no labelled feature.
+    """
+    asked = self.config.documents
+    labelled = self._documents(asked.start, asked.labels)
+    scored = self._documents(asked.start + asked.labels, asked.scores)
+    records: list[dict[str, Any]] = []
+    vectors: list[np.ndarray] = []
+    notes: dict[str, Any] = {
+      'labels': {
+        'name': simulation.BIOGRAPHIES,
+        'world_seed': self.corpus.world_seed,
+        'people': self.corpus.people,
+      },
+      'dictionary': self.dictionary.digest,
+      'by_layer': {},
+    }
+    labeller = concept_labels.ConceptLabeller(
+      self.corpus.world, self.target.tokenizer, self.config.threshold
+    )
+    for layer, sae in self.dictionary.by_layer.items():
+      made = labeller.label(self._read(labelled, layer, sae))
+      directions = np.asarray(jax.device_get(sae.decoder_SxD), np.float32)
+      for feature, label in enumerate(made.text):
+        if label is not None:
+          records.append(
+            {
+              **self._record(
+                layer, features.FEATURE, len(vectors), f'feature {feature}'
+              ),
+              'split': self._split(layer, feature, label),
+              'feature': feature,
+              'answer': label,
+              'label_correlation': float(made.correlation[feature]),
+              'label_precision': float(made.average_precision[feature]),
+            }
+          )
+          vectors.append(directions[feature])
+      notes['by_layer'][str(layer)] = {
+        'features': len(made.text),
+        'labelled': int(np.sum(made.labelled)),
+        'different_labels': len({t for t in made.text if t is not None}),
+      }
+      logging.info('Layer %d: %s', layer, notes['by_layer'][str(layer)])
+    for split in ('train', 'validation', 'test'):
+      if not any(record['split'] == split for record in records):
+        raise errors.InputError(
+          f'no labelled feature in split {split}: expected more features, or a '
+          f'lower threshold than {self.config.threshold}'
+        )
+    for layer in self.dictionary.by_layer:
+      for made_record, vector in self._unlabelled(layer, labelled):
+        records.append({**made_record, 'vectors': [len(vectors)]})
+        vectors.append(vector)
+    order = np.random.default_rng(self.config.seed).permutation(len(records))
+    return task.Made(
+      [records[i] for i in order], np.stack(vectors), notes, scored
+    )
+
+  def _read(
+    self,
+    documents: np.ndarray,
+    layer: int,
+    sae: sparse_autoencoder.SparseAutoencoder,
+  ) -> Iterator[labels_lib.Batch]:
+    """Yields documents with the activations of all features of a layer."""
+    for tokens, resid in activity.residuals(
+      self.target.model, documents, self.dictionary.site, (layer,), _BATCH
+    ):
+      fires = activity.encode(sae, resid[0])
+      yield labels_lib.Batch(tokens, fires)
+
+  def _record(
+    self, layer: int, place: str, vector: int, source: str
+  ) -> dict[str, Any]:
+    """The columns that all records have."""
+    return {
+      'task': features.NAME,
+      'split': 'test',
+      'group': f'{place} {layer} {source}',
+      'place': place,
+      'treatment': str(layer),
+      'vectors': [vector],
+      'answer': '',
+      'site': self.dictionary.site,
+      'layer': layer,
+      'feature': -1,
+      'source': source,
+      'label_correlation': 0.0,
+      'label_precision': 0.0,
+    }
+
+  def _split(self, layer: int, feature: int, label: str) -> str:
+    """The split of a feature, a hash of the seed and its name.
+
+    Some labels are for test alone: whoever has only learnt which directions go
+    with which labels knows nothing of those.
+    """
+    shares = self.config.shares
+    if self._draw(f'label/{label}') < shares.test_labels:
+      return 'test'
+    draw = self._draw(f'split/{layer}/{feature}')
+    if draw < shares.test:
+      return 'test'
+    return 'validation' if draw < shares.test + shares.validation else 'train'
+
+  def _draw(self, name: str) -> float:
+    """A number from 0 to 1 that depends on the seed and a name alone."""
+    return zlib.crc32(f'{self.config.seed}/{name}'.encode()) / 2**32
+
+  def _unlabelled(
+    self, layer: int, documents: np.ndarray
+  ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Yields records without labels, and their vectors."""
+    count = self.config.unlabelled
+    tokenizer = self.target.tokenizer
+    rng = np.random.default_rng(
+      [self.config.seed, zlib.crc32(b'unlabelled'), layer]
+    )
+    rows = documents[rng.choice(len(documents), count)]
+    ((_, resid),) = activity.residuals(
+      self.target.model, rows, self.dictionary.site, (layer,), count
+    )
+    places = rng.integers(1, rows.shape[1], count)
+    for n, place in enumerate(places.tolist()):
+      before = tokenizer.decode(rows[n, 1 : place + 1].tolist()[-12:])
+      yield (
+        self._record(layer, features.ACTIVATION, 0, before),
+        resid[0, n, place],
+      )
+
+    prompts = self.corpus.prompts(tokenizer)
+    kinds = np.array(prompts.kind)
+    first = rng.choice(len(prompts), count)
+    second = np.array([rng.choice(np.flatnonzero(kinds == kinds[i])) for i in first])
+    tokens, _ = prompts_lib.pad(
+      [prompts.ids[i] for i in (*first, *second)]
+    )
+    ((_, resid),) = activity.residuals(
+      self.target.model, tokens, self.dictionary.site, (layer,), 2 * count
+    )
+    names = list(prompts.positions)
+    for n in range(count):
+      name = names[int(rng.integers(len(names)))]
+      at = int(prompts.positions[name][first[n]])
+      source = f'{prompts.text[first[n]]} - {prompts.text[second[n]]}: {name}'
+      difference = resid[0, n, at] - resid[0, count + n, at]
+      yield self._record(layer, features.DIFFERENCE, 0, source), difference
+
+
+def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+  """Reads and checks what feature sets are made from.
+
+  Args:
+    target: the target, of the biographies world.
+    config: of the explanation set; `dictionary` names the dictionaries.
+
+  Raises:
+    errors.InputError: if the dictionaries are of another model, or a number
+      makes no sense.
+  """
+  asked = config.documents
+  for name, value, least in (
+    ('documents.start', asked.start, 0),
+    ('documents.labels', asked.labels, 1),
+    ('documents.scores', asked.scores, 1),
+    ('documents.length', asked.length, 2),
+    ('unlabelled', config.unlabelled, 1),
+  ):
+    if value < least:
+      raise errors.InputError(
+        f'config.{name} is {value}: expected at least {least}'
+      )
+  corpus = pretraining.load(target.directory)
+  dictionary = dictionaries.load(config.dictionary, target.weight_hash)
+  return Maker(target, dictionary, corpus, config)

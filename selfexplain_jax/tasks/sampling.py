@@ -1,0 +1,185 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Samples treatments of prompts: draws, runs, checks and balances them."""
+
+import dataclasses
+from typing import Any, Protocol
+
+from absl import logging
+import ml_collections
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.tasks import cells as cells_lib
+
+SPLITS = ('train', 'validation', 'test')
+# Verdicts whose margins are below this are run again in another batch shape.
+_NARROW = 1e-2
+_BATCH, _OTHER_BATCH = 512, 96
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Checks the fields that `sample` reads.
+
+  Raises:
+    errors.InputError: naming the first field that is too small.
+  """
+  values = {
+    'rounds': (config.rounds, 1),
+    **{f'quota.{split}': (config.quota[split], 1) for split in SPLITS},
+    **{
+      f'floor.{verdict}': (share, 0) for verdict, share in config.floor.items()
+    },
+  }
+  for name, (value, least) in values.items():
+    if value < least:
+      raise errors.InputError(
+        f'config.{name} is {value}: expected at least {least}'
+      )
+
+
+class Treatments(Protocol):
+  """What can be done to prompts.
+
+  Attributes:
+    places: names of where something is done.
+    kinds: names of what is done there.
+  """
+
+  @property
+  def places(self) -> tuple[str, ...]: ...
+
+  @property
+  def kinds(self) -> tuple[str, ...]: ...
+
+  def draw(
+    self, usable: np.ndarray, wanted: np.ndarray, purpose: str
+  ) -> cells_lib.Drawn:
+    """Draws treatments of the usable prompts; see `cells.draw`."""
+    ...
+
+  def run(self, drawn: cells_lib.Drawn, batch: int) -> effects_lib.Effects:
+    """Runs them on the target."""
+    ...
+
+  def run_clean(self, prompts: np.ndarray, batch: int) -> effects_lib.Effects:
+    """Runs prompts, by index, as they are."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+  """The treatments of one split that are kept.
+
+  Attributes:
+    drawn: N treatments; `kind` is the place and `block` what is done there.
+    effects: of each.
+    balanced: bool[N], whether its (place, treatment) is balanced.
+    notes: what was left out, and why.
+  """
+
+  drawn: cells_lib.Drawn
+  effects: effects_lib.Effects
+  balanced: np.ndarray
+  notes: dict[str, Any]
+
+
+def sample(
+  treatments: Treatments,
+  clean: effects_lib.Effects,
+  usable: np.ndarray,
+  config: ml_collections.ConfigDict,
+  split: str,
+) -> Sample:
+  """Samples the treatments of one split.
+
+  Args:
+    treatments: what can be done.
+    clean: what the target says to every prompt as it is.
+    usable: i64[M], the prompts of the split.
+    config: `seed`; `quota.SPLIT`, the most treatments of a verdict in each
+      (place, treatment); `rounds`, how often they are drawn for those whose
+      quota is not reached; `floor`, shares of the quota, see `cells.balance`.
+    split: its name.
+
+  Raises:
+    errors.InputError: if there are none.
+  """
+  shape = (len(treatments.places), len(treatments.kinds))
+  quota = config.quota[split]
+  wanted = np.full(shape, 2 * quota, np.int64)
+  drawn, shown = cells_lib.nothing(), effects_lib.nothing()
+  for round_ in range(config.rounds if len(usable) else 0):
+    # Those of earlier rounds come first in the join, and are not run again.
+    more = treatments.draw(usable, wanted, f'{split}/{round_}')
+    joined = cells_lib.join([drawn, more])
+    if len(joined) == len(drawn):
+      break
+    new = joined.take(np.arange(len(drawn), len(joined)))
+    shown = effects_lib.join([shown, treatments.run(new, _BATCH)])
+    drawn = joined
+    changed = shown.token != clean.token[drawn.base]
+    verdicts = np.zeros((*shape, 2), np.int64)
+    np.add.at(verdicts, (drawn.kind, drawn.block, changed.astype(int)), 1)
+    lacking = verdicts.min(-1) < quota
+    hopeful = verdicts.min(-1) > 0
+    wanted = np.where(lacking & hopeful, 8 * quota, 0)
+  if not len(drawn):
+    raise errors.InputError(
+      f'nothing to ask in split {split}: expected prompts of different '
+      f'answers, and {len(usable)} may be used'
+    )
+
+  narrow = (shown.margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
+  unstable = _unstable(treatments, drawn, shown, clean, narrow)
+  steady = np.flatnonzero(~unstable)
+  kept = cells_lib.balance(
+    drawn.take(steady),
+    changed[steady],
+    shape,
+    quota,
+    (
+      round(config.floor.unchanged * quota),
+      round(config.floor.changed * quota),
+    ),
+  )
+  rows = steady[kept.rows]
+  order = np.random.default_rng([config.seed, len(rows)]).permutation(len(rows))
+  rows = rows[order]
+  chosen = drawn.take(rows)
+  balanced = kept.balanced[chosen.kind, chosen.block]
+  notes: dict[str, Any] = {
+    'drawn': len(drawn),
+    'changed_share_drawn': float(np.mean(changed)),
+    'run_again': int(np.sum(narrow)),
+    'dropped_unstable': int(np.sum(unstable)),
+    'kept': len(rows),
+    'kept_changed': int(np.sum(changed[rows])),
+    'kept_in_balanced_cells': int(np.sum(balanced)),
+  }
+  logging.info(
+    'Split %s: %s', split, ', '.join(f'{k} {v}' for k, v in notes.items())
+  )
+  notes['kept_by_cell'] = {
+    f'{place}, {kind}': {
+      'unchanged': int(kept.counts[p, k, 0]),
+      'changed': int(kept.counts[p, k, 1]),
+    }
+    for p, place in enumerate(treatments.places)
+    for k, kind in enumerate(treatments.kinds)
+  }
+  return Sample(chosen, shown.take(rows), balanced, notes)
+
+
+def _unstable(treatments, drawn, shown, clean, narrow) -> np.ndarray:
+  """Which verdicts do not hold when a narrow one is run in another batch."""
+  unstable = np.zeros(len(drawn), bool)
+  rows = np.flatnonzero(narrow)
+  if len(rows):
+    some = drawn.take(rows)
+    again = treatments.run(some, _OTHER_BATCH)
+    before = treatments.run_clean(some.base, _OTHER_BATCH)
+    unstable[rows] = (again.token != shown.token[rows]) | (
+      before.token != clean.token[some.base]
+    )
+  return unstable

@@ -1,0 +1,178 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""What a question type consists of."""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from typing import Any, Protocol
+
+import ml_collections
+import numpy as np
+import pyarrow as pa
+
+from selfexplain_jax.data import explanations
+from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import tokenizer as tokenizer_lib
+
+Record = Mapping[str, Any]
+
+
+class Language(Protocol):
+  """How a question type is asked and answered; a module of `tasks`.
+
+  Attributes:
+    NAME: of the question type.
+    PHRASINGS: templates of the question. One is drawn for each visit of an
+      example; evaluation always takes the first.
+    SCHEMA: the columns of its records, `explanations.COMMON` first.
+  """
+
+  NAME: str
+  PHRASINGS: tuple[str, ...]
+  SCHEMA: pa.Schema
+
+  def question(self, record: Record, phrasing: str) -> str:
+    """Renders the question of a record."""
+    ...
+
+  def answer(self, record: Record) -> str:
+    """Renders the answer of a record from what really happens."""
+    ...
+
+  def right(self, said: str, record: Record) -> bool:
+    """Whether an answer claims all that the record's own does."""
+    ...
+
+  def misplaced(self, record: Record, other: Record) -> Record | None:
+    """The record with the layers of another one; None if it names no layers."""
+    ...
+
+  def layers(self, record: Record) -> tuple[int, int]:
+    """First and last layer that the record's vectors are of."""
+    ...
+
+  def examples(self, records: Sequence[Record]) -> list[str]:
+    """Answers of these records that show every form of an answer."""
+    ...
+
+  def words(self, depth: int) -> tuple[str, ...]:
+    """Every word of questions and answers but those of texts and tokens.
+
+    `depth` is the number of layers of the target.
+    """
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+  """The model that is explained.
+
+  Attributes:
+    model: its parameters.
+    tokenizer: its tokenizer.
+    directory: where it was read from.
+    weight_hash: digest of its weights.
+  """
+
+  model: decoder.Decoder
+  tokenizer: tokenizer_lib.Tokenizer
+  directory: str
+  weight_hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+  """What an explanation set is written from.
+
+  Attributes:
+    records: with the columns of the language's schema.
+    vectors: f32[V, D], what the records' `vectors` refer to.
+    notes: for the manifest: what was left out, and why.
+    documents: token rows that descriptions are checked on, i32[N, T]; None
+      for questions about effects.
+  """
+
+  records: list[dict[str, Any]]
+  vectors: np.ndarray
+  notes: dict[str, Any]
+  documents: np.ndarray | None = None
+
+
+class Maker(Protocol):
+  """Makes the explanation set of one target, once its inputs are checked."""
+
+  @property
+  def plan(self) -> str:
+    """The sizes of the work, in one line."""
+    ...
+
+  def make(self) -> Made:
+    """Runs the interventions."""
+    ...
+
+
+Prepare = Callable[[Target, ml_collections.ConfigDict], Maker]
+
+
+class Evaluation(Protocol):
+  """How the answers of a question type are checked."""
+
+  @property
+  def black_box(
+    self,
+  ) -> Callable[[Target, list[dict[str, Any]]], list[str]] | None:
+    """Answers by asking the target itself, where that can be done."""
+    ...
+
+  def observe(
+    self,
+    target: Target,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    config: ml_collections.ConfigDict,
+  ) -> Any:
+    """Runs the target on what the records are about."""
+    ...
+
+  def controls(
+    self, train: Mapping[str, Any], evaluated: Mapping[str, Any]
+  ) -> dict[str, Callable[[], list[str]]]:
+    """Answers of baselines without vectors, from records as columns."""
+    ...
+
+  def score(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: Any,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    seed: int,
+  ) -> dict[str, Any]:
+    """Returns the figures of metrics.json."""
+    ...
+
+  def predictions(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: Any,
+    explained: explanations.ExplanationSet,
+    chosen: np.ndarray,
+    seed: int,
+  ) -> dict[str, pa.Table]:
+    """Returns tables by name, `predictions` by arm and record among them."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A question type.
+
+  Attributes:
+    language: how it is asked and answered.
+    prepare: reads and checks what its explanation set is made from.
+    evaluation: how answers are checked.
+  """
+
+  language: Language
+  prepare: Prepare
+  evaluation: Evaluation
