@@ -18,8 +18,9 @@ def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
   config = ml_collections.ConfigDict()
   config.explanations = {task: '' for task in TASKS}
-  # Of what is seen, each task's share relative to the others'.
-  config.task_weights = {task: 1.0 for task in TASKS}
+  # Of what is seen, each task's share relative to the others'. There are far
+  # fewer features than other questions, and they are learnt sooner.
+  config.task_weights = dict(features=0.25, patching=1.0, ablation=1.0)
   config.initial = ''
   config.target = ''  # For a ridge projection alone.
   config.seed = 0
@@ -41,7 +42,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.steps = 1200
   config.batch = 6
   config.row_length = 144
-  config.examples_per_row = 4
+  config.examples_per_row = 6
   config.replay = dict(batch=2, weight=0.1)
   config.evaluate_every = 300
   config.validation_examples = 256  # Of each task.

@@ -2,9 +2,9 @@
 """Runs every stage on the biographies world: from nothing to checked claims.
 
 Pretrains a target and a stranger; makes explanations of the target's features,
-of patches of its activations and of ablations of its input; trains one explainer
-of all three from each of the two models; and checks what they claim by running
-the target again. Stages that are finished are skipped.
+of patches of its activations and of ablations of its input; trains one
+explainer of all three from each of the two models; and checks what they claim
+by running the target again. Stages that are finished are skipped.
 """
 
 from collections.abc import Callable
@@ -56,7 +56,10 @@ _PLAN = (
   (('store', dump_activations), ('documents', dump_activations)),
   (('dictionary', train_dictionary), ('patching', make_explanations)),
   (('features', make_explanations), ('ablation', make_explanations)),
-  (('self_explainer', train_explainer), ('stranger_explainer', train_explainer)),
+  (
+    ('self_explainer', train_explainer),
+    ('stranger_explainer', train_explainer),
+  ),
   (
     ('patching_evaluation', evaluate_fidelity),
     ('ablation_evaluation', evaluate_fidelity),
@@ -84,7 +87,7 @@ def run(
     for fields in config.values():
       fields.seed += _SEED.value
 
-  _connect(config, out)
+  _connect(config, workdir)
   for number, stages in enumerate(_PLAN, 1):
     names = ' and '.join(name for name, _ in stages)
     logging.info('Step %d of %d: %s', number, len(_PLAN), names)
@@ -115,9 +118,9 @@ def run(
   print(f'\nReport: {out / index.NAME}')
 
 
-def _connect(config: ml_collections.ConfigDict, out: files.PathLike) -> None:
+def _connect(config: ml_collections.ConfigDict, workdir: str) -> None:
   """Names the inputs of every stage, which are other stages' folders."""
-  out = files.path(out)
+  out = files.path(workdir)
 
   def place(name: str, part: str = '') -> str:
     return str(out / name / part) if part else str(out / name)

@@ -17,17 +17,16 @@ import pyarrow as pa
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
-from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.fidelity import controls
 from selfexplain_jax.fidelity import description_scores
+from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import task as task_lib
 
-_BATCH = 64  # Documents read at once.
 _EXEMPLARS = 4  # Documents shown of each vector.
 
 # Of all vectors; and of features, which have labels and are silent somewhere.
@@ -49,12 +48,12 @@ class Shown:
   """What the target does on the documents, for N records.
 
   Attributes:
-    activations: f32[N, S, T], of each record's vector.
-    tokens: the documents as texts, S lists of T.
+    firing: where each record's vector is active.
+    tokens: the documents as texts, M lists of T.
     simulator: executes descriptions on them.
   """
 
-  activations: np.ndarray
+  firing: firing_lib.Firing
   tokens: list[list[str]]
   simulator: simulation.Simulator
 
@@ -95,35 +94,22 @@ class Descriptions:
         'the explanation set has no documents: expected some to check '
         'descriptions on'
       )
-    rows = [explained.rows[i] for i in chosen]
+    firing = firing_lib.observe(
+      target.model,
+      dictionary,
+      [explained.rows[i] for i in chosen],
+      explained.shown(chosen)[:, 0],
+      explained.documents,
+      config.seed,
+    )
     simulator = simulation.make(
       notes['labels'], target.tokenizer, explained.documents
     )
-    vectors = explained.shown(chosen)[:, 0]
-    documents = explained.documents
-    found = np.zeros((len(rows), *documents.shape), np.float32)
-    layers = tuple(sorted({row['layer'] for row in rows}))
-    done = 0
-    for tokens, resid in activity.residuals(
-      target.model, documents, dictionary.site, layers, _BATCH
-    ):
-      part = slice(done, done + len(tokens))
-      done += len(tokens)
-      for slot, layer in enumerate(layers):
-        own = [n for n, row in enumerate(rows) if row['layer'] == layer]
-        labelled = [n for n in own if rows[n]['place'] == features.FEATURE]
-        others = [n for n in own if rows[n]['place'] != features.FEATURE]
-        if labelled:
-          fires = activity.encode(dictionary.by_layer[layer], resid[slot])
-          index = [rows[n]['feature'] for n in labelled]
-          found[labelled, part] = np.moveaxis(fires[..., index], -1, 0)
-        if others:
-          dots = np.maximum(resid[slot] @ vectors[others].T, 0)
-          found[others, part] = np.moveaxis(dots, -1, 0)
-    # BOS is the same everywhere, and no description is about it.
-    found[:, :, 0] = 0
-    texts = [[target.tokenizer.token(int(t)) for t in d] for d in documents]
-    return Shown(found, texts, simulator)
+    texts = [
+      [target.tokenizer.token(int(t)) for t in row]
+      for row in explained.documents
+    ]
+    return Shown(firing, texts, simulator)
 
   def controls(
     self, train: controls.Records, evaluated: controls.Records
@@ -153,7 +139,7 @@ class Descriptions:
     """
     rows = [explained.rows[i] for i in chosen]
     scores = self._scores(said, shown, rows, seed)
-    active = np.any(shown.activations > 0, (1, 2))
+    active = shown.firing.active
     learnt = {explained.rows[i]['answer'] for i in explained.split('train')}
     place = np.array([row['place'] for row in rows])
     is_new = np.array([row['answer'] not in learnt for row in rows])
@@ -183,8 +169,7 @@ class Descriptions:
       result[f'{prefix}groups'] = len(part)
       result[f'{prefix}rows'] = {
         arm: {
-          m: _mean(bootstrap, scores[arm][m][part]).to_json()
-          for m in measures
+          m: _mean(bootstrap, scores[arm][m][part]).to_json() for m in measures
         }
         for arm in arms
       }
@@ -210,18 +195,20 @@ class Descriptions:
     seed: int,
   ) -> dict[str, dict[str, np.ndarray]]:
     """Scores every answer of every arm, f64[N] by arm and measure."""
-    scorer = description_scores.Scorer(
-      shown.activations, shown.simulator, [row['group'] for row in rows], seed
-    )
+    names = [row['group'] for row in rows]
+    labels = [features.parse(row['answer']) for row in rows]
     scores = {}
     for arm, answers in said.items():
       claims = [features.parse(output) for output in answers.output]
-      labels = [features.parse(row['answer']) for row in rows]
+      same = [
+        c is not None and c == label
+        for c, label in zip(claims, labels, strict=True)
+      ]
       scores[arm] = {
-        'exact_match': np.array(
-          [c is not None and c == t for c, t in zip(claims, labels, strict=True)]
-        ).astype(float),
-        **scorer.score(claims, labels),
+        'exact_match': np.array(same, float),
+        **description_scores.score(
+          claims, labels, shown.firing, shown.simulator, names, seed
+        ),
       }
     return scores
 
@@ -268,19 +255,20 @@ class Descriptions:
   ) -> list[dict[str, Any]]:
     """The documents in which each vector is most active, most active first."""
     exemplars = []
-    peaks = shown.activations.max(2)
     for n, index in enumerate(chosen.tolist()):
       claim = features.parse(own.output[n]) if own else None
       held = shown.simulator.simulate(claim) if claim else None
-      for document in np.argsort(-peaks[n], kind='stable')[:_EXEMPLARS]:
-        if not peaks[n, document] > 0:
+      for place in range(_EXEMPLARS):
+        activations = shown.firing.activations[n, place]
+        if not activations.max() > 0:
           break
+        document = int(shown.firing.documents[n, place])
         exemplars.append(
           {
             'record': index,
-            'document': int(document),
+            'document': document,
             'tokens': shown.tokens[document],
-            'activations': shown.activations[n, document].tolist(),
+            'activations': activations.tolist(),
             'claimed': []
             if held is None
             else held[document].astype(bool).tolist(),

@@ -32,7 +32,9 @@ _FOLDS = 5
 _LENGTH_BUCKETS = 4
 
 
-def metadata(train: controls.Records, evaluation: controls.Records) -> list[str]:
+def metadata(
+  train: controls.Records, evaluation: controls.Records
+) -> list[str]:
   """Answers from what is known without prompt text and without vector.
 
   A logistic regression on place x treatment, prompt kind, the two
@@ -62,7 +64,9 @@ def metadata(train: controls.Records, evaluation: controls.Records) -> list[str]
   ):
     for key in ((kind, verdict), verdict, None):
       answers[key].append(answer)
-  common = {key: controls.most_common(values) for key, values in answers.items()}
+  common = {
+    key: controls.most_common(values) for key, values in answers.items()
+  }
   predicted = []
   for kind, verdict in zip(evaluation['prompt_kind'], verdicts, strict=True):
     keys = ((kind, verdict), verdict, None)
@@ -70,7 +74,9 @@ def metadata(train: controls.Records, evaluation: controls.Records) -> list[str]
   return predicted
 
 
-def _categories(records: controls.Records, bounds: np.ndarray) -> list[list[str]]:
+def _categories(
+  records: controls.Records, bounds: np.ndarray
+) -> list[list[str]]:
   """Returns the names of the indicators that are 1 for each record."""
   buckets = np.searchsorted(bounds, records['prompt_length'])
   columns = (

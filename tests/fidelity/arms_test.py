@@ -1,11 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of who is asked what in an evaluation."""
 
+import collections
 import dataclasses
 from typing import cast
 from unittest import mock
 
 from absl.testing import absltest
+from flax import nnx
+import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax import errors
@@ -15,45 +18,17 @@ from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection
 from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.fidelity import arms
-from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import ablation
-from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import patching
-from selfexplain_jax.tasks import patching_effects
-from selfexplain_jax.tasks import task
 from tests.data import fixtures
+from tests.fidelity import fixtures as asked_of
 
 TOKENIZER = fixtures.TOKENIZER
-EXPLAINED = fixtures.explanation_set(60)
-PATCHING = task.Task(
-  patching,
-  patching_effects.prepare,
-  changes.Changes(patching_effects.rerun, patching.COPIED),
-)
-ASKED = arms.Asked(
-  PATCHING,
-  EXPLAINED,
-  chosen=EXPLAINED.split('test'),
-  train=EXPLAINED.split('train'),
-  seed=0,
-)
-ABLATED = fixtures.ablation_set(60)
-# Says the ablated text itself, so that what it is asked can be seen.
-ABLATION = task.Task(
-  ablation,
-  ablation_effects.prepare,
-  changes.Changes(
-    ablation_effects.rerun,
-    ablation.COPIED,
-    lambda target, rows: [f'{target}: {row["ablated_text"]}' for row in rows],
-  ),
-)
-ASKED_ABLATION = arms.Asked(
-  ABLATION, ABLATED, ABLATED.split('test'), ABLATED.split('train'), seed=0
-)
+EXPLAINED, ABLATED = asked_of.EXPLAINED, asked_of.ABLATED
+ASKED, ASKED_ABLATION = asked_of.PATCHING, asked_of.ABLATION
 BLOCKS = layer_blocks.LayerBlocks(fixtures.BLOCKS)
 EXPLAINER = explainer_lib.Explainer(
   model=cast(decoder.Decoder, None),
@@ -272,6 +247,17 @@ class ArmsTest(absltest.TestCase):
       self.assertEqual(ids.count(TOKENIZER.vector_id), 1)
     np.testing.assert_array_equal(shown, ASKED.vectors)
 
+  def test_an_untrained_explainer_keeps_what_projects_its_vectors(self):
+    learnt = injection.Parameters(projection=nnx.Param(jnp.ones((3, 8, 16))))
+    shows = EXPLAINER.injection.with_parameters(learnt)
+    arm = self.all_arms('self')['untrained']
+    own = dataclasses.replace(EXPLAINER, injection=shows)
+    with mock.patch.object(explainer_lib, 'load', lambda folder, mesh: own):
+      arm()
+    self.assertEqual(self.calls[0][0], 'folder of initial')
+    self.assertIs(self.calls[0][1], shows)
+    self.assertEmpty(self.made)
+
   def test_controls_answer_from_training_records_alone(self):
     for asked in (ASKED, ASKED_ABLATION):
       made = self.all_arms(asked=asked)
@@ -330,12 +316,11 @@ class ArmsTest(absltest.TestCase):
     said = self.all_arms()['nearest_neighbour']().output
     vectors = EXPLAINED.vectors
     for n, index in enumerate(ASKED.chosen):
-      row = EXPLAINED.rows[index]
-      cell = (row['place'], row['treatment'])
+      names = ('place', 'treatment')
       same = [
         i
         for i in ASKED.train
-        if (EXPLAINED.rows[i]['place'], EXPLAINED.rows[i]['treatment']) == cell
+        if all(EXPLAINED.rows[i][k] == EXPLAINED.rows[index][k] for k in names)
       ]
       best = max(
         same or ASKED.train,
@@ -348,28 +333,19 @@ class ArmsTest(absltest.TestCase):
 
     def count(index):
       asked = ablation.question(ABLATED.rows[index], ablation.PHRASINGS[0])
-      found = {}
-      for word in asked.split():
-        found[word] = found.get(word, 0) + 1
-      return found
+      return collections.Counter(asked.split())
 
-    known = {word for i in ASKED_ABLATION.train for word in count(i)}
-
-    def cosine(one, other):
-      lengths = [
-        sum(n**2 for word, n in own.items() if word in known) ** 0.5
-        for own in (one, other)
-      ]
-      both = sum(n * other.get(word, 0) for word, n in one.items())
-      return both / (lengths[0] * lengths[1])
+    def alike(one, other):
+      # The length of the first is the same whatever it is compared with.
+      both = sum(n * other[word] for word, n in one.items())
+      return both / sum(n**2 for n in other.values()) ** 0.5
 
     for n, index in enumerate(ASKED_ABLATION.chosen):
-      row = ABLATED.rows[index]
+      names = ('place', 'treatment')
       near = {
-        i: cosine(count(index), count(i))
+        i: alike(count(index), count(i))
         for i in ASKED_ABLATION.train
-        if ABLATED.rows[i]['place'] == row['place']
-        and ABLATED.rows[i]['treatment'] == row['treatment']
+        if all(ABLATED.rows[i][k] == ABLATED.rows[index][k] for k in names)
       }
       self.assertNotEmpty(near)
       told = [i for i in near if ABLATED.rows[i]['answer'] == said[n]]

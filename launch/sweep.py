@@ -1,0 +1,171 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Does the runs of a study that have no result yet, and collects the results.
+
+A run is an explainer that is trained and evaluated. Models, stores and
+explanation sets that runs share are made once in WORKDIR. A finished run leaves
+one small JSON file in the folder of results, which can be kept in the
+repository: such a run is never done again, in whatever workdir. Killed at any
+moment, the same command goes on.
+
+Beside the results it writes `summary.json` and plots, from those files alone.
+"""
+
+import importlib
+import os
+import pathlib
+import statistics
+from typing import Any
+
+from absl import flags
+from absl import logging
+import ml_collections
+
+from launch import cli
+from launch import dump_activations
+from launch import evaluate_fidelity
+from launch import make_explanations
+from launch import pretrain_target
+from launch import train_dictionary
+from launch import train_explainer
+from selfexplain_jax import errors
+from selfexplain_jax import estimate
+from selfexplain_jax import files
+from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.studies import derived
+from selfexplain_jax.studies import results as results_lib
+from selfexplain_jax.studies import study as study_lib
+from selfexplain_jax.studies import workshop
+
+_STAGES = {
+  'dump_activations': dump_activations.run,
+  'evaluate_fidelity': evaluate_fidelity.run,
+  'make_explanations': make_explanations.run,
+  'pretrain_target': pretrain_target.run,
+  'rotate': derived.rotate,
+  'subset': derived.subset,
+  'train_dictionary': train_dictionary.run,
+  'train_explainer': train_explainer.run,
+}
+
+_LIST = flags.DEFINE_bool(
+  'list', False, 'Print the runs, and which are done, and stop.'
+)
+
+
+def run(
+  config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
+) -> None:
+  """Does the runs, and collects their results."""
+  cli.require_least(config, side_by_side=1, steps=1)
+  module = _module(config.module)
+  if '://' not in workdir:
+    workdir = os.path.abspath(os.path.expanduser(workdir))
+  results = study_lib.Results(_place(config, workdir))
+
+  def plan(found: study_lib.Results) -> study_lib.Plan:
+    return module.plan(config, found)
+
+  if dry_run or _LIST.value:
+    print(_listed(plan(results), results, config.side_by_side))
+    return
+  logging.info('%s', _sizes(plan(results), results, config.side_by_side))
+  shop = workshop.Workshop(workdir, _STAGES)
+  failed = workshop.sweep(plan, results, shop.run, config.side_by_side)
+
+  # What they show.
+  collected = module.collect(config, results)
+  undone = [r.name for r in plan(results).runs if results.of(r) is None]
+  summary = {**collected.summary, 'undone': undone}
+  files.write_json(results.directory / results_lib.SUMMARY, summary)
+  for name, svg in collected.plots.items():
+    files.write_text(results.directory / f'{name}.svg', svg + '\n')
+  print(collected.text)
+  print(f'\nResults: {results.directory}')
+  if failed:
+    name, first = next(iter(failed.items()))
+    message = (
+      f'{len(failed)} runs failed, and what depends on them was not begun; the '
+      f'first, {name}: {first}'
+    )
+    if all(isinstance(e, errors.InputError) for e in failed.values()):
+      raise errors.InputError(message)
+    raise RuntimeError(message) from first
+
+
+def _module(name: str) -> Any:
+  """Imports the module of a study."""
+  try:
+    module = importlib.import_module(name)
+  except ModuleNotFoundError as e:
+    raise errors.InputError(
+      f'config.module is {name!r}: expected a module that can be imported ({e})'
+    ) from e
+  for needed in ('plan', 'collect'):
+    if not hasattr(module, needed):
+      raise errors.InputError(
+        f'config.module is {name!r}, which has no {needed}: expected a study'
+      )
+  return module
+
+
+def _place(config: ml_collections.ConfigDict, workdir: str) -> files.PathLike:
+  """Returns where result files are: a folder of the repository, or another."""
+  if not config.results:
+    return files.path(workdir) / 'results' / config.name
+  if '://' in config.results:
+    return files.path(config.results) / config.name
+  repository = pathlib.Path(__file__).parents[1]
+  return repository / files.path(config.results) / config.name
+
+
+def _listed(
+  plan: study_lib.Plan, results: study_lib.Results, side_by_side: int
+) -> str:
+  """The runs with what is done of them, one a line, and their sizes."""
+  lines = [
+    f'{"to do" if results.of(run) is None else "done":<6} {run.digest[:16]}  '
+    f'{run.name}'
+    for run in plan.runs
+  ]
+  return '\n'.join([*lines, _sizes(plan, results, side_by_side)])
+
+
+def _sizes(
+  plan: study_lib.Plan, results: study_lib.Results, side_by_side: int
+) -> str:
+  """How much there is to do, in one line."""
+  to_do = [run for run in plan.runs if results.of(run) is None]
+  taken = [r.minutes for run in plan.runs if (r := results.of(run)) is not None]
+  # Runs that were done tell best what others will take.
+  usual = (
+    statistics.median(taken)
+    if taken
+    else statistics.fmean(map(_minutes, plan.runs))
+  )
+  minutes = usual * (len(to_do) + plan.later) / side_by_side
+  return (
+    f'{len(plan.runs)} runs, {len(to_do)} of them to do and about {plan.later} '
+    f'that depend on these; roughly {minutes:.1f} minutes, {side_by_side} at a '
+    'time, besides what they share'
+  )
+
+
+def _minutes(run: study_lib.Run) -> float:
+  """About how long the training of a run takes."""
+  if run.explainer is None:
+    return 0.0
+  config = run.explainer.config
+  rows = config.batch + config.replay.batch
+  pretrained = next(
+    recipe
+    for recipe in run.explainer.inputs['initial'].recipe.all()
+    if recipe.stage == 'pretrain_target'
+  )
+  # Without the embedding, which is looked up.
+  shape = config_lib.DecoderConfig(vocabulary=1, **pretrained.config.model)
+  tokens = config.steps * rows * config.row_length
+  return estimate.minutes(estimate.training(shape.weights, tokens))
+
+
+if __name__ == '__main__':
+  cli.launch(run, config='experiments/privileged_access/study.py')

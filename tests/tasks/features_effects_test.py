@@ -1,0 +1,106 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of feature sets on features whose labels are known."""
+
+from absl.testing import absltest
+import ml_collections
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import features_effects
+from tests.fidelity import planted_features as planted
+
+
+def _config(**changes):
+  config = ml_collections.ConfigDict()
+  config.seed = 0
+  config.documents = dict(start=50, labels=150, scores=20, length=48)
+  config.threshold = 0.9
+  config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
+  config.unlabelled = 3
+  config.update(changes)
+  return config
+
+
+def _make(**changes):
+  return features_effects.Maker(
+    planted.target(),
+    planted.dictionary(),
+    planted.CORPUS,
+    _config(**changes),
+  ).make()
+
+
+class FeaturesEffectsTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.made = _make()
+    cls.of_features = [
+      r for r in cls.made.records if r['place'] == features.FEATURE
+    ]
+
+  def test_labels_are_the_planted_concepts(self):
+    self.assertLen(self.of_features, len(planted.CONCEPTS))
+    for record in self.of_features:
+      self.assertEqual(record['answer'], planted.CONCEPTS[record['feature']])
+      self.assertAlmostEqual(record['label_correlation'], 1, delta=1e-5)
+      self.assertAlmostEqual(record['label_precision'], 1, delta=1e-5)
+
+  def test_vectors_are_the_decoders_directions(self):
+    decoder = np.asarray(planted.dictionary().by_layer[0].decoder_SxD)
+    for record in self.of_features:
+      (row,) = record['vectors']
+      np.testing.assert_array_equal(
+        self.made.vectors[row], decoder[record['feature']]
+      )
+
+  def test_records_have_the_columns_of_the_schema(self):
+    for record in self.made.records:
+      self.assertSameElements(record, features.SCHEMA.names)
+
+  def test_some_labels_are_for_test_alone(self):
+    splits = {}
+    for record in self.of_features:
+      splits.setdefault(record['split'], set()).add(record['answer'])
+    self.assertSameElements(splits, ('train', 'validation', 'test'))
+    self.assertEmpty(splits['train'] & splits['test'])  # One feature a label.
+
+  def test_other_vectors_are_activations_and_their_differences(self):
+    for record in self.made.records:
+      if record['place'] == features.FEATURE:
+        continue
+      self.assertEqual((record['split'], record['answer']), ('test', ''))
+      vector = self.made.vectors[record['vectors'][0]]
+      if record['place'] == features.ACTIVATION:
+        # One-hot in the last word of its source.
+        token = planted.TOKENIZER.token(int(np.argmax(vector)))
+        self.assertEqual(record['source'].split()[-1], token)
+        self.assertEqual(vector.sum(), 1)
+      else:
+        self.assertEqual(vector.sum(), 0)
+        self.assertLessEqual(np.abs(vector).sum(), 2)
+
+  def test_scores_are_on_other_documents_than_labels(self):
+    self.assertEqual(self.made.documents.shape, (20, 48))
+    rows = [
+      planted.CORPUS.row(planted.TOKENIZER, 48, 50 + 150 + i)['tokens']
+      for i in range(20)
+    ]
+    np.testing.assert_array_equal(self.made.documents, rows)
+
+  def test_a_split_without_features(self):
+    with self.assertRaisesRegex(errors.InputError, 'in split train'):
+      _make(shares=dict(test_labels=1.0, validation=0.0, test=0.0))
+
+  def test_bad_numbers(self):
+    for changes in (
+      dict(unlabelled=0),
+      dict(documents=dict(start=-1, labels=1, scores=1, length=2)),
+    ):
+      with self.assertRaisesRegex(errors.InputError, 'expected at least'):
+        features_effects.prepare(planted.target(), _config(**changes))
+
+
+if __name__ == '__main__':
+  absltest.main()
