@@ -29,7 +29,6 @@ from launch import train_explainer
 from selfexplain_jax import files
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.reports import html
-from selfexplain_jax.reports import index
 from selfexplain_jax.reports import text
 
 # What the size of a stage is told by: fields of its config.
@@ -114,8 +113,8 @@ def run(
     figures = files.read_json(out / name / 'metrics.json', 'figures')
     print(f'\n{task}\n{text.table(figures)}')
     pages[f'{name}/{html.NAME}'] = figures
-  index.write(out, pages)
-  print(f'\nReport: {out / index.NAME}')
+  html.write_index(out, pages)
+  print(f'\nReport: {out / html.NAME}')
 
 
 def _connect(config: ml_collections.ConfigDict, workdir: str) -> None:

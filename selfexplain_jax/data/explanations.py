@@ -44,8 +44,8 @@ class ExplanationSet:
     manifest: what the set was made from and how.
     records: a table whose row i is record i.
     vectors: f32[V, D], raw; a record's `vectors` are rows of it.
-    documents: i32[N, T], token rows that descriptions are checked on, padded
-      with -1; None without descriptions.
+    documents: i32[N, T], token rows that descriptions are checked on; None
+      without descriptions.
   """
 
   manifest: dict[str, Any]

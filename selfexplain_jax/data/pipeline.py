@@ -12,6 +12,7 @@ import zlib
 import grain
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import packing
 from selfexplain_jax.data import questions as questions_lib
 
@@ -75,6 +76,9 @@ class PackedRows(grain.sources.RandomAccessDataSource):
       capacity: tokens of a row.
       per_row: most examples of a row.
       rows: rows of the whole job.
+
+    Raises:
+      errors.InputError: if a task has so little weight that it is never seen.
     """
     self._tasks = tasks
     self._seed, self._capacity, self._per_row = seed, capacity, per_row
@@ -82,6 +86,12 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     self._most = per_row * max(task.vectors.shape[1] for task in tasks)
     total, weight = sum(map(len, tasks)), sum(task.weight for task in tasks)
     self._visits = [round(total * task.weight / weight) for task in tasks]
+    for task, visits in zip(tasks, self._visits, strict=True):
+      if not visits:
+        raise errors.InputError(
+          f'task {task.task} has weight {task.weight} of {weight}: expected '
+          f'more, of {total} examples an epoch none would be of it'
+        )
     # The first row of each epoch, its visits, and which of them a row holds.
     self._epochs: list[tuple[int, list[_Visit], list[list[int]]]] = []
 

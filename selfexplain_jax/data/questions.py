@@ -73,9 +73,7 @@ def encode_rows(
     own = [[*bos, *ids] for ids in encoded[start : start + len(phrasings)]]
     expected = len(row['vectors'])
     for ids, text in zip(own, texts[start:], strict=False):
-      if ids.count(vector_id) != expected or any(
-        ids[1:].count(b) for b in bos
-      ):
+      if ids.count(vector_id) != expected or any(ids[1:].count(b) for b in bos):
         raise errors.InputError(
           f'question {text!r} has {ids.count(vector_id)} vector tokens: '
           f'expected {expected}, and no BOS but the first token'

@@ -15,6 +15,12 @@ LIMIT = 400
 # Raw answers without a claim can be as long as a model likes.
 _LONGEST = 200
 
+# Columns of predictions that entries need besides those of all tasks.
+COLUMNS = {
+  'patching': ('position', 'token_text', 'counterfactual_text'),
+  'ablation': ('start', 'span_text', 'replacement_text'),
+}
+
 # A row of predictions.parquet.
 Row = Mapping[str, Any]
 
@@ -22,7 +28,7 @@ Row = Mapping[str, Any]
 def choose(rows: Sequence[Row], seed: int, limit: int = LIMIT) -> list[Row]:
   """Chooses claims of one arm, right and wrong, from all kinds of cells.
 
-  Goes round the strata (position kind x layers x right or wrong) and takes one
+  Goes round the strata (place x treatment x right or wrong) and takes one
   claim of each that has any left, in an order drawn for each record alone.
 
   Args:
@@ -33,14 +39,9 @@ def choose(rows: Sequence[Row], seed: int, limit: int = LIMIT) -> list[Row]:
   Returns:
     The claims in the order taken, so that any first part is a mixture too.
   """
-  strata: dict[tuple[str, int, int, bool], list[Row]] = {}
+  strata: dict[tuple[str, str, bool], list[Row]] = {}
   for row in sorted(rows, key=lambda row: _draw(row['record'], seed)):
-    stratum = (
-      row['position_kind'],
-      row['first_layer'],
-      row['last_layer'],
-      row['exact'],
-    )
+    stratum = (row['place'], row['treatment'], row['exact'])
     strata.setdefault(stratum, []).append(row)
   rounds = itertools.zip_longest(*(strata[key] for key in sorted(strata)))
   taken = (row for turn in rounds for row in turn if row is not None)
@@ -52,30 +53,30 @@ def _draw(record: int, seed: int) -> float:
   return np.random.default_rng([seed, purpose, record]).random()
 
 
-def entry(row: Row, others: Mapping[str, Row]) -> dict[str, Any]:
+def entry(
+  row: Row, others: Mapping[str, Row], task: wording.Task
+) -> dict[str, Any]:
   """Returns what is shown of a claim, as text by field.
 
   Args:
     row: the claim.
     others: for other arms, their claims about the same record.
+    task: what was asked.
   """
-  before, token, after = around_token(
-    row['text'], row['token_text'], row['position']
-  )
-  clean, patched = row['clean_token'], row['patched_token']
+  before, token, after = _marked(row, task)
+  clean, treated = row['clean_token'], row['treated_token']
   return {
     'right': bool(row['exact']),
     'outcome': outcome(row),
-    'kind': wording.plain(row['position_kind']),
-    'block': row['block'],
+    'kind': wording.plain(row['place']),
+    'block': row['treatment'],
     'changed': bool(row['changed']),
     'before': before,
     'token': token,
     'after': after,
-    'replaced': row['token_text'],
-    'source': row['counterfactual_text'],
+    'done': _done(row, task),
     'claim': claim(row),
-    'shown': f'changed from “{clean}” to “{patched}”'
+    'shown': f'changed from “{clean}” to “{treated}”'
     if row['changed']
     else f'stayed “{clean}”',
     **{
@@ -83,6 +84,28 @@ def entry(row: Row, others: Mapping[str, Row]) -> dict[str, Any]:
       for arm, other in others.items()
     },
   }
+
+
+def _marked(row: Row, task: wording.Task) -> tuple[str, str, str]:
+  """Splits the text around what was treated."""
+  if task.name == 'patching':
+    return around(row['text'], row['token_text'], row['position'])
+  return around(row['text'], row['span_text'], row['start'])
+
+
+def _done(row: Row, task: wording.Task) -> str:
+  """Says what was done, and with what."""
+  kind, treatment = wording.plain(row['place']), row['treatment']
+  if task.name == 'patching':
+    return (
+      f'at {kind} “{row["token_text"]}”, layers {treatment}; vector from: '
+      f'{row["counterfactual_text"]}'
+    )
+  if row['replacement_text']:
+    return (
+      f'{kind} “{row["span_text"]}” {treatment} by “{row["replacement_text"]}”'
+    )
+  return f'{kind} “{row["span_text"]}” {treatment}'
 
 
 def outcome(row: Row) -> str:
@@ -108,23 +131,23 @@ def claim(row: Row) -> str:
   return f'no claim: “{quoted}”'
 
 
-def around_token(text: str, token: str, position: int) -> tuple[str, str, str]:
-  """Splits a text around the token that was patched.
+def around(text: str, part: str, position: int) -> tuple[str, str, str]:
+  """Splits a text around a part of it.
 
   Args:
     text: the prompt.
-    token: the token's text.
-    position: its absolute position, BOS counted: where tokens are words, it is
-      word `position - 1`.
+    part: the part's text.
+    position: the absolute position of its first token, BOS counted: where
+      tokens are words, it begins with word `position - 1`.
 
   Returns:
-    What comes before, the token, and what comes after. Where it cannot be told
+    What comes before, the part, and what comes after. Where it cannot be told
     which of several equal pieces of the text it is, all comes before.
   """
-  words, index = text.split(' '), position - 1
-  if 0 <= index < len(words) and words[index] == token:
+  words, index, length = text.split(' '), position - 1, len(part.split(' '))
+  if 0 <= index and words[index : index + length] == part.split(' '):
     before = ' '.join([*words[:index], ''])
-    return before, token, text[len(before) + len(token) :]
-  if token and text.count(token) == 1:
-    return text.partition(token)
+    return before, part, text[len(before) + len(part) :]
+  if part and text.count(part) == 1:
+    return text.partition(part)
   return text, '', ''

@@ -12,7 +12,20 @@ _SCORES = {
   'macro_f1': 'macro F1',
   'content_match': 'content',
 }
-_GAPS = ('exact_match', 'exact_match_changed', 'macro_f1')
+_DESCRIPTION_SCORES = {
+  'exact_match': 'exact label',
+  'simulator': 'simulator',
+  'detection': 'detection',
+  'similarity': 'similarity',
+}
+# Parts of an evaluation whose rows and tests stand under names of their own.
+_PARTS = {
+  '': 'All questions:',
+  'balanced_': 'Balanced cells, as many outputs changed as not:',
+  'new_label_': 'Features whose label no training feature has:',
+  'activation_': 'Activations in place of features:',
+  'difference_': 'Differences of activations:',
+}
 
 # Columns of a terminal: 114 for scores, 120 for gaps.
 _NAME, _SCORE, _GAP = 18, 24, 34
@@ -20,32 +33,28 @@ _NAME, _SCORE, _GAP = 18, 24, 34
 
 def table(figures: Mapping[str, Any]) -> str:
   """Renders metrics.json: a line for each arm, and for each tested gap."""
-  n, groups, split = figures['n'], figures['groups'], figures['split']
+  scores = _DESCRIPTION_SCORES if figures['task'] == 'features' else _SCORES
   lines = [
-    wording.questions(n, groups, split),
+    wording.asked(figures),
     '',
-    _line('arm', list(_SCORES.values()), _SCORE),
+    _line('arm', list(scores.values()), _SCORE),
   ]
   for arm in wording.in_order(figures['rows']):
-    scores = figures['rows'][arm]
-    cells = [_estimate(scores[metric]) for metric in _SCORES]
-    lines.append(_line(arm, cells, _SCORE))
-  for title, key in (
-    ('All questions:', 'tests'),
-    ('Balanced cells, as many outputs changed as not:', 'balanced_tests'),
-  ):
-    if figures.get(key):
-      lines += ['', title, *_gaps(figures[key])]
+    found = figures['rows'][arm]
+    lines.append(_line(arm, [_estimate(found[m]) for m in scores], _SCORE))
+  for prefix, title in _PARTS.items():
+    if figures.get(f'{prefix}tests'):
+      lines += ['', title, *_gaps(figures[f'{prefix}tests'], scores)]
   return '\n'.join(lines)
 
 
-def _gaps(tests: Mapping[str, Any]) -> list[str]:
-  names = [_SCORES[metric] for metric in _GAPS]
-  lines = [_line('self minus', names, _GAP)]
+def _gaps(tests: Mapping[str, Any], scores: Mapping[str, str]) -> list[str]:
+  measures = [m for m in scores if m in next(iter(tests.values()))]
+  lines = [_line('self minus', [scores[m] for m in measures], _GAP)]
   others = [name.removeprefix('self_minus_') for name in tests]
   for other in wording.in_order(others):
     tested = tests[f'self_minus_{other}']
-    lines.append(_line(other, [_test(tested[gap]) for gap in _GAPS], _GAP))
+    lines.append(_line(other, [_test(tested[m]) for m in measures], _GAP))
   return lines
 
 

@@ -2,9 +2,11 @@
 """How a report words its figures, arms and conclusions."""
 
 from collections.abc import Iterable, Mapping
+import dataclasses
 from typing import Any
 
-# In the order in which they are shown: explainers, then the controls.
+# In the order in which they are shown: explainers, then the controls. What an
+# arm means in one task alone stands in `_OF_TASK`.
 ARMS = {
   'self': (
     'self',
@@ -20,27 +22,135 @@ ARMS = {
     'an explainer that began as a model of the same data and another seed, '
     'trained and shown the same',
   ),
+  'text_only': (
+    'text only',
+    'an explainer that began as a copy of the target, trained and asked with '
+    'zeros in place of all vectors',
+  ),
   'untrained': (
     'untrained',
     'self before its training, given two answers as examples of the format',
   ),
   'shuffled_vector': (
     'shuffled vector',
-    'self, shown the vector of another question about the same position kind '
-    'and layers',
+    'self, shown the vector of another question about the same place and '
+    'treatment',
   ),
   'zero_vector': ('zero vector', 'self, shown a vector of zeros'),
+  'wrong_layer': (
+    'wrong layer',
+    'self, shown the real vector and asked about other layers than its own',
+  ),
   'nearest_neighbour': (
     'nearest neighbour',
-    'no language model: the training answer whose vector, of the same '
-    'position kind and layers, has the largest dot product',
+    'no language model: the training answer whose vector, of the same place '
+    'and treatment, has the largest dot product',
   ),
   'metadata': (
     'metadata',
-    'neither vector nor text: a logistic regression on position kind, layers, '
-    'kind and length of the prompt',
+    'neither vector nor text: a logistic regression on place, treatment, kind '
+    'and length of the prompt',
   ),
   'majority': ('majority', 'always the most common training answer'),
+  'label': ('label', 'the label itself: what the best answer can get'),
+  'black_box': (
+    'black box',
+    'the target itself, given both texts: the ceiling, for which nobody has '
+    'to look inside',
+  ),
+}
+
+_OF_TASK = {
+  'ablation': {
+    'self': 'the explainer that began as a copy of the target',
+    'nearest_neighbour': 'no language model: the training answer to the '
+    'question, of the same place and treatment, whose words are most similar',
+  },
+  'features': {
+    'shuffled_vector': 'self, shown the vector of another question about the '
+    'same layer',
+    'nearest_neighbour': 'no language model: the label of the training feature '
+    'of the same layer whose vector has the largest dot product',
+    'metadata': 'no vector: the most common training label of the layer',
+  },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """How a page on changed outputs speaks of what was done.
+
+  Attributes:
+    name: of the question type.
+    introduction: what happens, in three sentences.
+    places: what the rows of its maps are.
+    treatments: what their columns are.
+    position: the column that says where in a text something was done.
+    marked: what is marked in texts.
+  """
+
+  name: str
+  introduction: str
+  places: str
+  treatments: str
+  position: str
+  marked: str
+
+
+TASKS = {
+  'patching': Task(
+    'patching',
+    'The target, a language model, reads a short text. At one token and some '
+    'layers its activation is replaced by the one from another text. Does its '
+    'next word change, and to what? The explainer is shown the new vector and '
+    'says so in words; then the target is re-run, and the two are compared.',
+    'position',
+    'layers',
+    'position',
+    'The token whose activation was replaced',
+  ),
+  'ablation': Task(
+    'ablation',
+    'The target, a language model, reads a question. A piece of it, such as a '
+    'hint, is taken away, or something else stands in its place. Does the '
+    'target answer otherwise, and what? The explainer says so in words; then '
+    'the target is re-run, and the two are compared.',
+    'piece of the text',
+    'what was done',
+    'start',
+    'The piece that was removed or replaced',
+  ),
+}
+
+TITLES = {
+  'features': 'Features: what a direction inside the target encodes',
+  'patching': 'Patching: what an activation does where it is put',
+  'ablation': 'Ablation: what a piece of the input does',
+}
+
+DESCRIPTION_METRICS = {
+  'exact_match': ('exact label', 'the description is the very label'),
+  'simulator': (
+    'simulator',
+    'correlation between the activations and where the description holds, over '
+    'the tokens of the 10 documents in which the vector is most active and 10 '
+    'drawn at random',
+  ),
+  'simulator_per_sequence': (
+    'per document',
+    'the mean of the correlations within those documents in which the vector '
+    'is active',
+  ),
+  'detection': (
+    'detection',
+    'balanced accuracy of telling the documents in which the feature is active',
+  ),
+  'fuzzing': (
+    'fuzzing',
+    'accuracy of telling its tokens from as many others',
+  ),
+  'similarity': ('similarity', 'cosine of word counts with the label'),
+  'valid_rate': ('valid', 'answers that mean something'),
 }
 
 METRICS = {
@@ -107,6 +217,23 @@ def questions(n: int, people: int, split: str) -> str:
       'no training question'
     )
   return f'{n} questions of split {split}, about {people} people'
+
+
+def asked(figures: Mapping[str, Any]) -> str:
+  """Says what an evaluation asked, from its figures."""
+  n, groups, split = figures['n'], figures['groups'], figures['split']
+  if figures['task'] == 'features':
+    return f'{n} features of split {split}, none of which was trained on'
+  return questions(n, groups, split)
+
+
+def arms(task: str) -> dict[str, tuple[str, str]]:
+  """Returns the name and the meaning of every arm in a task."""
+  own = _OF_TASK.get(task, {})
+  return {
+    name: (label, own.get(name, meaning))
+    for name, (label, meaning) in ARMS.items()
+  }
 
 
 def arm(name: str) -> str:

@@ -14,14 +14,12 @@ import pyarrow as pa
 
 from selfexplain_jax.data import explanations
 from selfexplain_jax.tasks import changes
+from selfexplain_jax.tasks import labels
 
 NAME = 'features'
 
 # What a vector is: the record's `place`.
 FEATURE, ACTIVATION, DIFFERENCE = 'feature', 'activation', 'difference'
-
-# Joins two descriptions that both have to hold.
-AND = ' and also '
 
 # What is described; `answer` is the label, empty where there is none.
 SCHEMA = pa.schema(
@@ -68,7 +66,7 @@ def parse(said: str) -> str | None:
   two descriptions that both have to hold.
   """
   words = ' '.join(said.casefold().split()).removesuffix('.').rstrip()
-  return AND.join(sorted(words.split(AND))) or None
+  return labels.AND.join(sorted(words.split(labels.AND))) or None
 
 
 def right(said: str, record: Mapping[str, Any]) -> bool:

@@ -213,10 +213,10 @@ class Maker:
     prompts = self.corpus.prompts(tokenizer)
     kinds = np.array(prompts.kind)
     first = rng.choice(len(prompts), count)
-    second = np.array([rng.choice(np.flatnonzero(kinds == kinds[i])) for i in first])
-    tokens, _ = prompts_lib.pad(
-      [prompts.ids[i] for i in (*first, *second)]
+    second = np.array(
+      [rng.choice(np.flatnonzero(kinds == kinds[i])) for i in first]
     )
+    tokens, _ = prompts_lib.pad([prompts.ids[i] for i in (*first, *second)])
     ((_, resid),) = activity.residuals(
       self.target.model, tokens, self.dictionary.site, (layer,), 2 * count
     )

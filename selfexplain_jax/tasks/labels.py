@@ -12,6 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+# Joins two descriptions that both have to hold.
+AND = ' and also '
+
 
 @dataclasses.dataclass(frozen=True)
 class Batch:

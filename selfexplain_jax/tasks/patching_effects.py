@@ -143,9 +143,7 @@ class Maker:
     # Two prompts may be paired if the right answers differ; where none is
     # right, if the target's do.
     value = np.where(asked.answer < 0, clean.token, asked.answer)
-    patches = Patches(
-      self.target, asked, self.activations, value, self.config
-    )
+    patches = Patches(self.target, asked, self.activations, value, self.config)
     _canary(patches, np.flatnonzero(usable))
 
     records: list[dict[str, Any]] = []

@@ -17,12 +17,11 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.tasks import labels
 from selfexplain_jax.worlds.biographies import concepts
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import vocabulary
 from selfexplain_jax.worlds.biographies import words as word_lists
-
-AND = ' and also '
 
 
 def canonical(world: facts.World, description: str) -> str:
@@ -31,12 +30,12 @@ def canonical(world: facts.World, description: str) -> str:
   Raises:
     errors.InputError: if the description is not in the language.
   """
-  return AND.join(_parse(_language(world), description))
+  return labels.AND.join(_parse(_language(world), description))
 
 
 def words(world: facts.World) -> tuple[str, ...]:
   """Returns the words of descriptions that no document contains, sorted."""
-  texts = (AND, *(c.description for c in concepts.all_concepts(world)))
+  texts = (labels.AND, *(c.description for c in concepts.all_concepts(world)))
   used = {word for text in texts for word in text.split()}
   return tuple(sorted(used.difference(vocabulary.corpus_words(world))))
 
@@ -207,12 +206,12 @@ def _language(world: facts.World) -> _Language:
 
 def _parse(language: _Language, description: str) -> list[str]:
   """Returns the parts of a description, one or two, in concept order."""
-  parts = description.split(AND)
+  parts = description.split(labels.AND)
   known = all(part in language for part in parts)
   if not known or len(parts) > 2 or len(set(parts)) < len(parts):
     raise errors.InputError(
       f'description {description!r} cannot be executed: expected one like'
-      f" 'a first name', or two that differ, joined by {AND.strip()!r}, with"
-      ' words of this world'
+      f" 'a first name', or two that differ, joined by {labels.AND.strip()!r},"
+      ' with words of this world'
     )
   return sorted(parts, key=language.__getitem__)

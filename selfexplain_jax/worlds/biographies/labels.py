@@ -79,7 +79,7 @@ class ConceptLabeller:
     good_F = r_F >= self.threshold
     for good, pair in zip(good_F.tolist(), pair_2xF.T.tolist(), strict=True):
       parts = [every[i] for i in sorted(set(pair))]
-      said = descriptions.AND.join(part.description for part in parts)
+      said = labels.AND.join(part.description for part in parts)
       text.append(said if good else None)
       names.append('+'.join(part.name for part in parts) if good else None)
     return labels.Labels(

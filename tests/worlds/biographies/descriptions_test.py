@@ -8,6 +8,7 @@ from absl.testing import parameterized
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax.tasks import labels
 from selfexplain_jax.worlds.biographies import concepts
 from selfexplain_jax.worlds.biographies import corpus
 from selfexplain_jax.worlds.biographies import descriptions
@@ -178,7 +179,7 @@ class DescriptionsTest(parameterized.TestCase):
     self.assertEqual(found, tuple(sorted(set(found))))
     self.assertFalse(set(found) & set(vocabulary.corpus_words(WORLD)))
     every = [c.description for c in concepts.all_concepts(WORLD)]
-    both = [descriptions.AND.join(every[:2]), descriptions.AND.join(every[-2:])]
+    both = [labels.AND.join(every[:2]), labels.AND.join(every[-2:])]
     for text in every + both:
       ids = TOKENIZER.encode(text)
       self.assertEqual(TOKENIZER.decode(ids), text)

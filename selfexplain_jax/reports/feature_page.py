@@ -1,0 +1,183 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""The page of an evaluation of feature descriptions, with a card for each."""
+
+from collections.abc import Mapping, Sequence
+import itertools
+from typing import Any
+import zlib
+
+import numpy as np
+import pyarrow as pa
+
+from selfexplain_jax.reports import page
+from selfexplain_jax.reports import wording
+
+# Features that are shown.
+LIMIT = 120
+
+_COLUMNS = (
+  'arm',
+  'record',
+  'place',
+  'layer',
+  'source',
+  'label',
+  'label_correlation',
+  'output',
+  'claim',
+  *wording.DESCRIPTION_METRICS,
+)
+_TESTED = ('exact_match', 'simulator', 'detection')
+_BESIDE = ('stranger', 'shuffled_vector')
+_PARTS = {
+  '': 'Features',
+  'new_label_': 'Features whose label no training feature has',
+  'activation_': 'Activations in place of features: nobody knows a label',
+  'difference_': 'Differences of activations: nobody knows a label',
+}
+
+
+def render(
+  metrics: Mapping[str, Any], predictions: pa.Table, exemplars: pa.Table
+) -> str:
+  """Returns the page.
+
+  Args:
+    metrics: the content of metrics.json.
+    predictions: a row for each arm and record.
+    exemplars: the documents in which each vector is most active.
+
+  Raises:
+    errors.InputError: if predictions lack a column, or have no record of an
+      arm in metrics.
+  """
+  said = page.by_arm(predictions, metrics['rows'], _COLUMNS)
+  arms = list(said)
+  main = arms[0]
+  beside = [arm for arm in _BESIDE if arm in arms and arm != main]
+  cards = _cards(said, main, beside, exemplars, metrics['seed'])
+  return page.template('features.html.j2').render(
+    metrics=metrics,
+    arms=arms,
+    main=main,
+    asked=wording.asked(metrics),
+    gaps=_gaps(metrics),
+    share_of_label=_share_of_label(metrics['rows']),
+    exact_match_plot=page.exact_match_plot(metrics['rows'], arms),
+    parts={p: title for p, title in _PARTS.items() if f'{p}rows' in metrics},
+    cards=cards,
+    layers=sorted({card['layer'] for card in cards}),
+    beside=beside,
+    definitions=wording.arms('features'),
+    measures=wording.DESCRIPTION_METRICS,
+    tested=_TESTED,
+  )
+
+
+def _gaps(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns the headline: the tests that are there, in words."""
+  return [
+    {
+      'title': title,
+      'test': metrics['tests'][name]['exact_match'],
+      'simulator': metrics['tests'][name]['simulator'],
+      'new': metrics.get('new_label_tests', {})
+      .get(name, {})
+      .get('exact_match'),
+      'conclusion': wording.conclusion(
+        name, metrics['tests'][name]['exact_match']
+      ),
+    }
+    for name, (title, *_) in wording.GAPS.items()
+    if name in metrics.get('tests', {})
+  ]
+
+
+def _share_of_label(rows: Mapping[str, Any]) -> float | None:
+  """Self's simulator correlation as a share of what the labels get."""
+  if 'self' not in rows or not rows['label']['simulator']['value']:
+    return None
+  return (
+    rows['self']['simulator']['value'] / rows['label']['simulator']['value']
+  )
+
+
+def _cards(
+  said: Mapping[str, pa.Table],
+  main: str,
+  beside: Sequence[str],
+  exemplars: pa.Table,
+  seed: int,
+) -> list[dict[str, Any]]:
+  """Returns the features that are shown, with their exemplars."""
+  others = {
+    arm: {row['record']: row for row in said[arm].to_pylist()} for arm in beside
+  }
+  documents: dict[int, list[dict[str, Any]]] = {}
+  for row in exemplars.to_pylist():
+    documents.setdefault(row['record'], []).append(row)
+  labelled = [row for row in said[main].to_pylist() if row['label']]
+  return [
+    {
+      'title': f'Layer {row["layer"]}, {row["source"]}',
+      'layer': row['layer'],
+      'right': bool(row['exact_match']),
+      'said': row['output'],
+      'label': row['label'],
+      'correlation': row['label_correlation'],
+      'scores': {
+        name: row[name]
+        for name in ('simulator', 'detection', 'fuzzing')
+        if np.isfinite(row[name])
+      },
+      'others': {
+        arm: (
+          bool(others[arm][row['record']]['exact_match']),
+          others[arm][row['record']]['output'],
+        )
+        for arm in beside
+      },
+      'exemplars': [_tokens(d) for d in documents.get(row['record'], [])],
+    }
+    for row in _chosen(labelled, seed)
+  ]
+
+
+def _chosen(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
+  """Chooses features in turn from all layers, right and wrong."""
+
+  def draw(row: dict[str, Any]) -> float:
+    purpose = zlib.crc32(b'report features')
+    return np.random.default_rng([seed, purpose, row['record']]).random()
+
+  strata: dict[tuple[int, bool], list[dict[str, Any]]] = {}
+  for row in sorted(rows, key=draw):
+    key = (row['layer'], bool(row['exact_match']))
+    strata.setdefault(key, []).append(row)
+  turns = itertools.zip_longest(*(strata[key] for key in sorted(strata)))
+  taken = (row for turn in turns for row in turn if row is not None)
+  return list(itertools.islice(taken, LIMIT))
+
+
+def _tokens(exemplar: Mapping[str, Any]) -> list[dict[str, Any]]:
+  """Returns a document's tokens with their shading, from 0 to 1.
+
+  Tokens far from any activity are left out.
+  """
+  values = np.array(exemplar['activations'])
+  claimed = exemplar['claimed'] or [False] * len(values)
+  shown = np.convolve(values > 0, np.ones(13), 'same') > 0
+  tokens: list[dict[str, Any]] = []
+  for place in np.flatnonzero(shown).tolist():
+    if tokens and place - 1 != tokens[-1]['place']:
+      tokens.append({'place': place - 1, 'text': '…', 'value': 0, 'shade': 0})
+    tokens.append(
+      {
+        'place': place,
+        'text': exemplar['tokens'][place],
+        'value': values[place],
+        'shade': round(float(values[place] / values.max()), 2),
+        'claimed': bool(claimed[place]),
+      }
+    )
+  return [{'claimed': False, **token} for token in tokens]
