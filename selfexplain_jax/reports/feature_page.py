@@ -14,6 +14,8 @@ from selfexplain_jax.reports import wording
 
 # Features that are shown.
 LIMIT = 120
+# Tokens shown on either side of those where a feature is active.
+_AROUND = 6
 
 _COLUMNS = (
   'arm',
@@ -166,7 +168,8 @@ def _tokens(exemplar: Mapping[str, Any]) -> list[dict[str, Any]]:
   """
   values = np.array(exemplar['activations'])
   claimed = exemplar['claimed'] or [False] * len(values)
-  shown = np.convolve(values > 0, np.ones(13), 'same') > 0
+  away = np.abs(np.arange(len(values))[:, None] - np.flatnonzero(values > 0))
+  shown = away.min(1) <= _AROUND
   tokens: list[dict[str, Any]] = []
   for place in np.flatnonzero(shown).tolist():
     if tokens and place - 1 != tokens[-1]['place']:

@@ -12,9 +12,8 @@ from selfexplain_jax.reports import examples
 def _row(record, kind='last_name', layer=0, exact=True):
   return {
     'record': record,
-    'position_kind': kind,
-    'first_layer': layer,
-    'last_layer': layer,
+    'place': kind,
+    'treatment': str(layer),
     'exact': exact,
   }
 
@@ -29,11 +28,11 @@ class ChooseTest(absltest.TestCase):
     ]
     chosen = examples.choose(rows, seed=0, limit=12)
     counts = collections.Counter(
-      (row['first_layer'], row['exact']) for row in chosen
+      (row['treatment'], row['exact']) for row in chosen
     )
-    self.assertEqual(counts, {(0, True): 6, (0, False): 3, (1, True): 3})
+    self.assertEqual(counts, {('0', True): 6, ('0', False): 3, ('1', True): 3})
     # The first three are one of each.
-    first = {(row['first_layer'], row['exact']) for row in chosen[:3]}
+    first = {(row['treatment'], row['exact']) for row in chosen[:3]}
     self.assertLen(first, 3)
 
   def test_takes_each_once_and_all_if_few(self):
@@ -59,9 +58,11 @@ class EntryTest(parameterized.TestCase):
     # Which of two it is cannot be told.
     ('banana', 'an', 3, ('banana', '', '')),
     ('anna', '', 9, ('anna', '', '')),
+    # Parts of several words.
+    ('a b a b c', 'a b', 3, ('a b ', 'a b', ' c')),
   )
-  def test_around_token(self, text, token, position, expected):
-    found = examples.around_token(text, token, position)
+  def test_around(self, text, token, position, expected):
+    found = examples.around(text, token, position)
     self.assertEqual(found, expected)
     self.assertEqual(''.join(found), text)
 

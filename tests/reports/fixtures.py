@@ -43,27 +43,25 @@ def _record(index: int, rng: np.random.Generator) -> dict[str, Any]:
     'group': f'{first} {last}',
     'counterfactual_group': 'felix meyer',
     'prompt_kind': 'instrument/0',
-    'position_kind': KINDS[kind],
-    'first_layer': first_layer,
-    'last_layer': last_layer,
+    'place': KINDS[kind],
+    'treatment': f'{first_layer} to {last_layer}'
+    if block > 1
+    else str(first_layer),
     'position': kind + 1,
     'balanced': bool(block),
     'text': text,
     'token_text': text.split()[kind],
     'counterfactual_text': 'felix meyer plays the',
-    'block': f'{first_layer} to {last_layer}'
-    if block > 1
-    else str(first_layer),
     'changed': changed,
     'clean_token': str(clean),
-    'patched_token': str(other if changed else clean),
+    'treated_token': str(other if changed else clean),
   }
 
 
 def _output(record: dict[str, Any], draw: np.ndarray, arm: str) -> str:
   right, invalid = ARMS[arm]
   if draw[0] < right:
-    return claims.render(record['changed'], record['patched_token'])
+    return claims.render(record['changed'], record['treated_token'])
   if draw[1] < invalid:
     return 'the the <<< harp'
   return claims.render(bool(draw[1] < 0.6), _VALUES[int(draw[2] * 5)])
@@ -78,7 +76,7 @@ def predictions(n: int = 240, arms=tuple(ARMS), seed: int = 0) -> pa.Table:
     for record in records:
       output = _output(record, rng.random(3), arm)
       said = claims.parse(output)
-      true = claims.Claim(record['changed'], record['patched_token'])
+      true = claims.Claim(record['changed'], record['treated_token'])
       rows.append(
         record
         | {
@@ -134,4 +132,92 @@ def figures(table: pa.Table) -> dict[str, Any]:
     'seed': 0,
     'split': 'test',
     'versions': {'jax': '0.10.2', 'numpy': '2.3.0'},
+  }
+
+
+def ablated(table: pa.Table) -> pa.Table:
+  """The same predictions as those of ablations of the tokens."""
+  rows = []
+  for row in table.to_pylist():
+    removed = row['record'] % 2 == 0
+    rows.append(
+      {
+        **row,
+        'treatment': 'removed' if removed else 'replaced',
+        'start': row['position'],
+        'end': row['position'] + 1,
+        'span_text': row['token_text'],
+        'replacement_text': '' if removed else 'felix',
+      }
+    )
+  return pa.Table.from_pylist(rows)
+
+
+def described(
+  n: int = 40, arms=('self', 'stranger', 'label')
+) -> dict[str, Any]:
+  """Figures and tables of descriptions of n features of two layers."""
+  rng = np.random.default_rng(1)
+  rows, documents = [], []
+  for arm in arms:
+    for i in range(n):
+      right = arm == 'label' or bool(rng.random() < 0.6)
+      said = f'the first name name{i}' if right else 'a last name'
+      rows.append(
+        {
+          'arm': arm,
+          'record': i,
+          'place': 'feature',
+          'layer': i % 2,
+          'source': f'feature {i}',
+          'label': f'the first name name{i}',
+          'label_correlation': 0.875,
+          'output': said,
+          'claim': said,
+          'exact_match': float(right),
+          'simulator': 0.75 if right else 0.0,
+          'simulator_per_sequence': 0.75,
+          'detection': 0.75 if i else float('nan'),
+          'fuzzing': 0.5,
+          'similarity': 1.0,
+          'valid_rate': 1.0,
+        }
+      )
+  for i in range(n - 1):  # The last one is active nowhere.
+    documents.append(
+      {
+        'record': i,
+        'document': 3,
+        'tokens': ['<bos>', 'so', f'name{i}', '<b>', 'and'],
+        'activations': [0.0, 0.0, 4.0, 1.0, 0.0],
+        'claimed': [False, False, True, False, False],
+      }
+    )
+  estimate = {'value': 0.5, 'ci95': [0.25, 0.75]}
+  test = {**estimate, 'p': 0.001}
+  measures = ('exact_match', 'simulator', 'detection', 'valid_rate')
+  metrics_ = {
+    'task': 'features',
+    'n': n,
+    'groups': n,
+    'silent': 1,
+    'documents': 20,
+    'same_when_shuffled': 0,
+    'rows': {arm: dict.fromkeys(measures, estimate) for arm in arms},
+    'tests': {
+      f'self_minus_{arm}': dict.fromkeys(measures[:3], test)
+      for arm in arms
+      if 'self' in arms and arm != 'self'
+    },
+    'target': 'c0ffee' * 8,
+    'seed': 0,
+    'split': 'test',
+    'versions': {'jax': '0.10.2'},
+  }
+  return {
+    'metrics': metrics_,
+    'tables': {
+      'predictions': pa.Table.from_pylist(rows),
+      'exemplars': pa.Table.from_pylist(documents),
+    },
   }

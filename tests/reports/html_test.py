@@ -66,15 +66,17 @@ class ReportTest(absltest.TestCase):
     super().setUpClass()
     cls.table = fixtures.predictions(900)
     cls.figures = fixtures.figures(cls.table)
-    cls.text = html.render(cls.figures, cls.table)
+    cls.text = html.render(cls.figures, {'predictions': cls.table})
 
   def test_written_file_is_the_page_and_the_same_each_time(self):
     directory = self.create_tempdir()
-    html.write(directory.full_path, self.figures, self.table)
+    html.write(directory.full_path, self.figures, {'predictions': self.table})
     written = directory.full_path + '/report.html'
     with open(written, 'rb') as file:
       self.assertEqual(file.read(), self.text.encode())
-    self.assertEqual(html.render(self.figures, self.table), self.text)
+    self.assertEqual(
+      html.render(self.figures, {'predictions': self.table}), self.text
+    )
     self.assertLess(len(self.text), 1_500_000)
 
   def test_page_is_whole_and_needs_no_network(self):
@@ -104,7 +106,7 @@ class ReportTest(absltest.TestCase):
       'ci95': [-0.05, 0.01],
       'p': 0.3,
     }
-    text = html.render(figures, self.table)
+    text = html.render(figures, {'predictions': self.table})
     self.assertIn('+12.5 <span>', text)
     self.assertIn('95% interval +10.0 to +15.0, p &lt; 0.001', text)
     self.assertIn('privileged access to its own workings', text)
@@ -123,14 +125,14 @@ class ReportTest(absltest.TestCase):
           'p': n / 10,
         }
         expected.append(f'+{n}.0 −{n / 2:.1f} to +{2 * n}.0 p = {n / 10:.3f}')
-    text = html.render(figures, self.table)
+    text = html.render(figures, {'predictions': self.table})
     row = re.search(r'<th scope="row">self − twin</th>(.*?)</tr>', text, re.S)
     cells = re.findall('<td>(.*?)</td>', row[1])
     self.assertEqual([re.sub('<.*?>', '', c) for c in cells], expected)
 
   def test_without_balanced_cells_only_all_questions_are_told_of(self):
     figures = {k: v for k, v in self.figures.items() if 'balanced' not in k}
-    text = html.render(figures, self.table)
+    text = html.render(figures, {'predictions': self.table})
     self.assertEqual(text.count('<th scope="colgroup"'), 1)
     self.assertEqual(_Page(text).count('table'), 4)
 
@@ -139,7 +141,7 @@ class ReportTest(absltest.TestCase):
     undefined = {'value': None, 'ci95': [None, None], 'p': None}
     for test in figures['tests'].values():
       test.update(dict.fromkeys(test, undefined))
-    text = html.render(figures, self.table)
+    text = html.render(figures, {'predictions': self.table})
     self.assertIn('There are too few people', text)
     self.assertNotIn('None', text)
 
@@ -149,7 +151,9 @@ class ReportTest(absltest.TestCase):
       ('validation', 'chose which step of an explainer was'),
       ('test', 'no explainer was\ntrained on a question about them'),
     ):
-      text = html.render({**self.figures, 'split': split}, self.table)
+      text = html.render(
+        {**self.figures, 'split': split}, {'predictions': self.table}
+      )
       self.assertIn(told, text)
       self.assertEqual('replay rows' in text, split != 'train')
       self.assertEqual('which step of' in text, split == 'validation')
@@ -187,14 +191,13 @@ class ReportTest(absltest.TestCase):
       values = [
         row[field]
         for row in rows
-        if (row['position_kind'], row['first_layer'], row['arm'])
-        == (kind, layer, arm)
+        if (row['place'], row['treatment'], row['arm']) == (kind, layer, arm)
       ]
       return 100 * np.mean(values) if values else None
 
     expected = [[], [], []]
     for kind in fixtures.KINDS:
-      for layer, _ in fixtures.BLOCKS:
+      for layer in ('0', '1', '2 to 3', '4 to 5'):
         exact = rate(kind, layer, 'self', 'exact')
         if exact is not None:
           gain = exact - rate(kind, layer, 'shuffled_vector', 'exact')
@@ -216,7 +219,7 @@ class ReportTest(absltest.TestCase):
   def test_confusion_shares_are_of_rows(self):
     figures = json.loads(json.dumps(self.figures))
     figures['confusion']['self'] = [[30, 9, 1], [0, 0, 0]]
-    text = html.render(figures, self.table)
+    text = html.render(figures, {'predictions': self.table})
     row = re.search(r'<th scope="row">unchanged</th>(.*?)</tr>', text, re.S)[1]
     self.assertEqual(re.findall(r'[\d.]+%', row), ['75.0%', '22.5%', '2.5%'])
     self.assertEqual(row.index('class="hit"'), row.index('<td') + 4)
@@ -230,11 +233,11 @@ class ReportTest(absltest.TestCase):
       index = table.column_names.index(name)
       column = pa.array([attack] * table.num_rows)
       table = table.set_column(index, name, column)
-    text = html.render(self.figures, table)
+    text = html.render(self.figures, {'predictions': table})
     page = _Page(text)
     self.assertEqual(page.count('script'), 2)
     self.assertEqual(page.count('img'), 0)
-    self.assertEqual(page.claims[0]['source'], attack)
+    self.assertEndsWith(page.claims[0]['done'], attack)
 
   def test_layers_are_in_order_in_the_filter(self):
     select = self.text.split('<select name="block">')[1].split('</select>')[0]
@@ -243,9 +246,25 @@ class ReportTest(absltest.TestCase):
       ['0', '1', '2 to 3', '4 to 5'],
     )
 
+  def test_ablations_have_words_of_their_own(self):
+    table = fixtures.ablated(self.table)
+    figures = {**self.figures, 'task': 'ablation'}
+    text = html.render(figures, {'predictions': table})
+    claims = _Page(text).claims
+    by_record = {row['record']: row for row in table.to_pylist()}
+    for claim in claims:
+      found = re.fullmatch(
+        '.*“(.*?)” (removed|replaced by “felix”)', claim['done']
+      )
+      self.assertIsNotNone(found, claim['done'])
+      self.assertEqual(found[1], claim['token'])
+    self.assertIn('A piece of it, such as a', text)
+    self.assertNotIn('layers', ' '.join(c['done'] for c in claims))
+    self.assertLen(by_record, 900)
+
   def test_controls_alone(self):
     table = fixtures.predictions(40, arms=('metadata', 'majority'))
-    text = html.render(fixtures.figures(table), table)
+    text = html.render(fixtures.figures(table), {'predictions': table})
     page = _Page(text)
     self.assertIn('No explainer was evaluated', text)
     self.assertEqual(page.count('svg'), 3)
@@ -254,9 +273,15 @@ class ReportTest(absltest.TestCase):
 
   def test_bad_predictions_are_refused(self):
     with self.assertRaisesRegex(errors.InputError, 'claimed, text, which'):
-      html.render(self.figures, self.table.drop_columns(['text', 'claimed']))
+      html.render(
+        self.figures,
+        {'predictions': self.table.drop_columns(['text', 'claimed'])},
+      )
     with self.assertRaisesRegex(errors.InputError, "rows of arm 'stranger'"):
-      html.render(self.figures, fixtures.predictions(20, arms=('self',)))
+      html.render(
+        self.figures,
+        {'predictions': fixtures.predictions(20, arms=('self',))},
+      )
 
 
 if __name__ == '__main__':

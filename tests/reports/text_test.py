@@ -22,6 +22,7 @@ def _figures(rows, *gaps, **others):
   """Figures with gaps of exact match, where changed, and macro F1."""
   names = ('exact_match', 'exact_match_changed', 'macro_f1')
   return {
+    'task': 'patching',
     'n': 1234,
     'groups': 56,
     'split': 'test',
@@ -78,7 +79,7 @@ class TextTest(absltest.TestCase):
     everywhere, balanced = (
       line for line in lines[5:] if line.startswith('metadata')
     )
-    self.assertEqual(balanced.count('+0.062 [-0.125, 0.312] p=0.0012'), 3)
+    self.assertEqual(balanced.count('+0.062 [-0.125, 0.312] p=0.0012'), 4)
     self.assertNotIn('+0.062 [-0.125', everywhere)
 
   def test_columns_stand_below_their_names_and_fit_a_terminal(self):

@@ -1,0 +1,137 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of the page on a made-up evaluation of descriptions."""
+
+import re
+
+from absl.testing import absltest
+
+from selfexplain_jax import errors
+from selfexplain_jax.reports import html
+from selfexplain_jax.reports import text as text_lib
+from tests.reports import fixtures
+
+
+def _cards(text):
+  return re.findall('<article.*?</article>', text, re.S)
+
+
+class FeaturePageTest(absltest.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.made = fixtures.described()
+    cls.text = html.render(cls.made['metrics'], cls.made['tables'])
+    cls.cards = _cards(cls.text)
+
+  def test_a_card_says_what_its_feature_is_said_to_be(self):
+    own = {
+      row['source']: row
+      for row in self.made['tables']['predictions'].to_pylist()
+      if row['arm'] == 'self'
+    }
+    self.assertLen(self.cards, len(own))
+    for card in self.cards:
+      source = re.search('<h3>Layer [01], (feature [0-9]+)</h3>', card)[1]
+      row = own[source]
+      mark = '✓' if row['exact_match'] else '✗'
+      self.assertIn(f'<dd>{mark} {row["output"]}</dd>', card)
+      self.assertIn(f'<dd>{row["label"]} <small>r = 0.88</small></dd>', card)
+      self.assertEqual('data-right="true"' in card, bool(row['exact_match']))
+
+  def test_tokens_are_shaded_by_activation_and_underlined_by_claim(self):
+    card = next(c for c in self.cards if 'feature 5<' in c)
+    tokens = re.findall('<span class="(token[^"]*)"([^>]*)>([^<]*)<', card)
+    self.assertEqual(
+      [(kind, word) for kind, _, word in tokens],
+      [
+        ('token', '&lt;bos&gt;'),
+        ('token', 'so'),
+        ('token claimed', 'name5'),
+        ('token', '&lt;b&gt;'),
+        ('token', 'and'),
+      ],
+    )
+    shades = [re.findall('--shade: ([0-9.]+)', style) for _, style, _ in tokens]
+    self.assertEqual(shades, [[], [], ['1.0'], ['0.25'], []])
+
+  def test_a_feature_without_exemplars_says_so(self):
+    card = next(c for c in self.cards if 'feature 39<' in c)
+    self.assertIn('active in none of the 20 documents', card)
+
+  def test_what_is_undefined_is_not_shown(self):
+    card = next(c for c in self.cards if 'feature 0<' in c)
+    self.assertNotIn('detection', card)
+    self.assertNotIn('nan', self.text)
+
+  def test_share_of_what_labels_get(self):
+    rows = self.made['metrics']['rows']
+    metrics = {
+      **self.made['metrics'],
+      'rows': {
+        **rows,
+        'self': {
+          **rows['self'],
+          'simulator': {'value': 0.45, 'ci95': [0.4, 0.5]},
+        },
+      },
+    }
+    text = html.render(metrics, self.made['tables'])
+    self.assertIn('predict activations 90.0% as well', text)
+
+  def test_controls_alone(self):
+    made = fixtures.described(arms=('label', 'majority'))
+    text = html.render(made['metrics'], made['tables'])
+    self.assertIn('No explainer was evaluated', text)
+
+  def test_text_of_models_stays_text(self):
+    tables = dict(self.made['tables'])
+    attack = '<img src=x onerror=alert(1)>'
+    for name in ('output', 'label', 'source'):
+      table = tables['predictions']
+      tables['predictions'] = table.set_column(
+        table.column_names.index(name), name, [[attack] * table.num_rows]
+      )
+    text = html.render(self.made['metrics'], tables)
+    self.assertNotIn('<img', text)
+    self.assertIn('&lt;img', text)
+
+  def test_bad_predictions_are_refused(self):
+    tables = dict(self.made['tables'])
+    tables['predictions'] = tables['predictions'].drop_columns(['label'])
+    with self.assertRaisesRegex(errors.InputError, 'columns label, which'):
+      html.render(self.made['metrics'], tables)
+
+  def test_table_for_a_terminal(self):
+    shown = text_lib.table(self.made['metrics'] | {'rows': _full(self.made)})
+    self.assertIn('40 features of split test', shown)
+    self.assertIn('exact label', shown)
+    self.assertIn('+0.500 [0.250, 0.750] p=0.0010', shown)
+
+  def test_index_leads_to_the_pages(self):
+    directory = self.create_tempdir().full_path
+    table = fixtures.predictions(60)
+    html.write_index(
+      directory,
+      {
+        'a/report.html': self.made['metrics'],
+        'b/report.html': fixtures.figures(table),
+      },
+    )
+    with open(f'{directory}/report.html') as file:
+      text = file.read()
+    self.assertEqual(
+      re.findall('href="(.*?)"', text), ['a/report.html', 'b/report.html']
+    )
+    self.assertIn('+50.0 <span>points', text)
+
+
+def _full(made):
+  estimate = {'value': 0.5, 'ci95': [0.25, 0.75]}
+  return {
+    arm: {**scores, 'similarity': estimate}
+    for arm, scores in made['metrics']['rows'].items()
+  }
+
+
+if __name__ == '__main__':
+  absltest.main()
