@@ -189,14 +189,28 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'{config.store} was made with another tokenizer than that of '
       f'{target.directory}'
     )
-  for block in config.blocks:
-    if len(block) != 2 or not 0 <= block[0] <= block[1] < layers:
-      raise errors.InputError(
-        f'config.blocks has {block}: expected 0 <= first <= last < {layers}, '
-        f'the layers of {target.directory}'
-      )
+  _check_blocks(config.blocks, layers, target.directory)
   activations = load_activations(store, config.site, prompts, layers)
   return Maker(target, prompts, activations, config)
+
+
+def _check_blocks(blocks: Any, layers: int, directory: str) -> None:
+  """Checks the layer blocks of a config."""
+  try:
+    pairs = [(int(first), int(last)) for first, last in blocks]
+  except (TypeError, ValueError):
+    pairs = []
+  if not pairs:
+    raise errors.InputError(
+      f'config.blocks is {blocks}: expected pairs of a first and a last layer, '
+      'such as ((0, 0), (1, 2))'
+    )
+  for first, last in pairs:
+    if not 0 <= first <= last < layers:
+      raise errors.InputError(
+        f'config.blocks has {first, last}: expected 0 <= first <= last < '
+        f'{layers}, the layers of {directory}'
+      )
 
 
 def load_activations(

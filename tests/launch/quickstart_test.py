@@ -19,25 +19,34 @@ from launch import dump_activations
 from launch import evaluate_fidelity
 from launch import make_explanations
 from launch import quickstart
+from launch import train_dictionary
 from launch import train_explainer
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.explainer import injection
 from selfexplain_jax.explainer import replay
-from selfexplain_jax.fidelity import arms
+from selfexplain_jax.tasks import table as table_lib
 
 _STAGES = {
   'store': dump_activations,
-  'explanations': make_explanations,
+  'dictionary': train_dictionary,
+  'features': make_explanations,
+  'patching': make_explanations,
+  'ablation': make_explanations,
   'self_explainer': train_explainer,
-  'evaluation': evaluate_fidelity,
+  'features_evaluation': evaluate_fidelity,
+  'patching_evaluation': evaluate_fidelity,
+  'ablation_evaluation': evaluate_fidelity,
 }
 _CONTROLS = ('nearest_neighbour', 'metadata', 'majority')
-_ARMS = (
-  *('self', 'stranger', 'shuffled_vector', 'zero_vector', 'untrained'),
-  *_CONTROLS,
-)
+_VECTORS = ('shuffled_vector', 'zero_vector', 'wrong_layer')
+_ARMS = {
+  'features': ('self', 'stranger', *_VECTORS, 'untrained', *_CONTROLS, 'label'),
+  'patching': ('self', 'stranger', *_VECTORS, 'untrained', *_CONTROLS),
+  'ablation': ('self', 'stranger', 'untrained', *_CONTROLS, 'black_box'),
+}
 
 Damage = Callable[[pathlib.Path], None]
 
@@ -71,7 +80,7 @@ def _flipped(name: str) -> Damage:
   return damage
 
 
-_SET = 'explanations'  # A field, and the folder that it names.
+_SET = 'explanations.patching'  # A field of explainers.
 
 # Stage, field, the folder of the run that a damaged copy is made of, the
 # damage, and what the error names besides the copy.
@@ -94,20 +103,20 @@ _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
     _without('pretraining.json'),
     'pretraining.json',
   ),
-  ('explanations', 'store', 'store', _without('manifest.json'), 'manifest'),
-  ('explanations', 'store', 'store', _cut('manifest.json'), 'manifest.json'),
-  ('explanations', 'store', 'store', _without('prompts.parquet'), 'prompts'),
-  ('explanations', 'store', 'store', _cut('prompts.parquet'), 'prompts'),
-  ('explanations', 'store', 'store', _flipped('resid_post'), 'resid_post'),
-  ('self_explainer', _SET, _SET, _without('manifest.json'), 'manifest.json'),
+  ('patching', 'store', 'store', _without('manifest.json'), 'manifest'),
+  ('patching', 'store', 'store', _cut('manifest.json'), 'manifest.json'),
+  ('patching', 'store', 'store', _without('prompts.parquet'), 'prompts'),
+  ('patching', 'store', 'store', _cut('prompts.parquet'), 'prompts'),
+  ('patching', 'store', 'store', _flipped('resid_post'), 'resid_post'),
+  ('self_explainer', _SET, 'patching', _without('manifest.json'), 'manifest'),
   (
     'self_explainer',
     _SET,
-    _SET,
+    'patching',
     _flipped('records.parquet'),
     'records.parquet',
   ),
-  ('self_explainer', _SET, _SET, _flipped('vectors'), 'vectors'),
+  ('self_explainer', _SET, 'patching', _flipped('vectors'), 'vectors'),
   (
     'self_explainer',
     'initial',
@@ -115,16 +124,43 @@ _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
     _without('config.json'),
     'config.json',
   ),
-  ('evaluation', _SET, _SET, _without('manifest.json'), 'manifest.json'),
   (
-    'evaluation',
+    'patching_evaluation',
+    'explanations',
+    'patching',
+    _without('manifest.json'),
+    'manifest.json',
+  ),
+  (
+    'features_evaluation',
+    'explanations',
+    'features',
+    _flipped('documents.parquet'),
+    'documents.parquet',
+  ),
+  (
+    'features_evaluation',
+    'dictionary',
+    'dictionary',
+    _without('metrics.json'),
+    'metrics.json',
+  ),
+  (
+    'features',
+    'dictionary',
+    'dictionary',
+    _cut('dictionaries/blocks.0.hook_resid_post/sae_weights.safetensors'),
+    'sae_weights.safetensors',
+  ),
+  (
+    'patching_evaluation',
     'explainers.self',
     'self_explainer/model',
     _without('explainer.json'),
     'explainer.json',
   ),
   (
-    'evaluation',
+    'patching_evaluation',
     'explainers.self',
     'self_explainer/model',
     _cut('model.safetensors'),
@@ -137,21 +173,46 @@ _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ('store', {'sites': ('resid',)}, 'resid'),
   ('store', {'layers': (0, 2)}, 'layer 2'),
   ('store', {'dtype': 'float'}, "dtype is 'float'"),
-  ('explanations', {'target': '{run}/stranger/model'}, 'of another model'),
-  ('explanations', {'blocks': ((0, 2),)}, 'config.blocks has'),
-  ('explanations', {'site': 'mlp_out'}, 'mlp_out'),
-  ('explanations', {'task': 'ablation'}, "unknown task 'ablation'"),
-  ('explanations', {'blocks': (1, 2)}, 'expected pairs of a first'),
-  ('explanations', {'quota.train': 0}, 'train=0: expected at least 1'),
+  ('dictionary', {'target': '{run}/stranger/model'}, 'of another model'),
+  ('dictionary', {'layers': (0, 5)}, 'config.layers is (0, 5)'),
+  ('features', {'target': '{run}/stranger/model'}, 'of another model'),
+  ('features', {'threshold': 0.0}, 'threshold'),
+  ('features', {'unlabelled': 0}, 'unlabelled is 0: expected at least 1'),
+  ('features', {'task': 'feature'}, "unknown task 'feature'"),
+  ('patching', {'target': '{run}/stranger/model'}, 'of another model'),
+  ('patching', {'blocks': ((0, 2),)}, 'config.blocks has'),
+  ('patching', {'site': 'mlp_out'}, 'mlp_out'),
+  ('patching', {'blocks': (1, 2)}, 'expected pairs of a first'),
+  ('patching', {'quota.train': 0}, 'quota.train is 0: expected at least 1'),
+  ('ablation', {'rounds': 0}, 'rounds is 0: expected at least 1'),
+  ('ablation', {'prompts.source': 'books'}, "prompts.source is 'books'"),
   ('self_explainer', {'injection': 'add'}, "'add'"),
   ('self_explainer', {'injection_block': 2}, 'block 2: expected 0 to 1'),
   ('self_explainer', {'frozen.blocks': 3}, 'blocks is 3: expected 0 to 2'),
   ('self_explainer', {'evaluate_every': 0}, 'evaluate_every=0'),
   ('self_explainer', {'row_length': 8}, 'at most 8'),
-  ('evaluation', {'target': '{run}/stranger/model'}, 'explains another model'),
-  ('evaluation', {'split': 'exam'}, "no records of split 'exam'"),
-  ('evaluation', {'explainers.self': '{run}/nobody'}, '/nobody'),
-  ('evaluation', {'examples': -3}, 'examples=-3: expected at least 0'),
+  (
+    'self_explainer',
+    {'explanations.patching': '{run}/ablation'},
+    "a set of task 'ablation': expected 'patching'",
+  ),
+  ('self_explainer', {'task_weights.patching': -1.0}, 'a number above 0'),
+  ('self_explainer', {'projection.start': 'ridge'}, 'config.target is missing'),
+  ('self_explainer', {'projection.start': 'pca'}, "unknown projection 'pca'"),
+  (
+    'self_explainer',
+    {f'explanations.{task}': '' for task in _ARMS},
+    'config.explanations names no set',
+  ),
+  (
+    'patching_evaluation',
+    {'target': '{run}/stranger/model'},
+    'explains another model',
+  ),
+  ('patching_evaluation', {'split': 'exam'}, "no records of split 'exam'"),
+  ('patching_evaluation', {'explainers.self': '{run}/nobody'}, '/nobody'),
+  ('patching_evaluation', {'examples': -3}, 'examples=-3: expected at least 0'),
+  ('features_evaluation', {'dictionary': ''}, '--config.dictionary is missing'),
 )
 
 
@@ -176,8 +237,9 @@ class QuickstartTest(parameterized.TestCase):
     # Where a stage fails, the one beside it is asked to leave.
     self.addCleanup(setattr, preemption, '_asked', False)
 
-  def figures(self) -> dict:
-    return files.read_json(self.run_ / 'evaluation/metrics.json', 'figures')
+  def figures(self, task: str = 'patching') -> dict:
+    name = self.run_ / f'{task}_evaluation/metrics.json'
+    return files.read_json(name, 'figures')
 
   def stage_config(self, name: str) -> ml_collections.ConfigDict:
     """The config that a stage of the run had."""
@@ -206,45 +268,61 @@ class QuickstartTest(parameterized.TestCase):
       'target/checkpoints',
       'stranger/model/pretraining.json',
       'store/manifest.json',
-      'explanations/manifest.json',
-      'explanations/records.parquet',
-      'explanations/vectors',
+      'documents/manifest.json',
+      'dictionary/dictionaries/blocks.1.hook_resid_post/cfg.json',
+      'features/documents.parquet',
+      'patching/manifest.json',
+      'patching/records.parquet',
+      'patching/vectors',
       'self_explainer/model/explainer.json',
       'self_explainer/checkpoints',
       'self_explainer/events',
       'stranger_explainer/metrics.json',
-      'evaluation/config.json',
-      'evaluation/metrics.json',
-      'evaluation/predictions.parquet',
-      'evaluation/report.html',
+      'features_evaluation/exemplars.parquet',
+      'report.html',
     ):
       self.assertTrue((self.run_ / name).exists(), name)
-    self.assertIn(str(self.run_ / 'evaluation/report.html'), self.printed)
-    for arm in _ARMS:
-      self.assertIn(f'\n{arm} ', self.printed)
+    self.assertIn(str(self.run_ / 'report.html'), self.printed)
+    report = (self.run_ / 'report.html').read_text()
+    for task, arms in _ARMS.items():
+      folder = self.run_ / f'{task}_evaluation'
+      for name in ('config.json', 'metrics.json', 'predictions.parquet'):
+        self.assertTrue((folder / name).exists(), (task, name))
+      self.assertIn(f'href="{task}_evaluation/report.html"', report)
+      self.assertTrue((folder / 'report.html').exists())
+      for arm in arms:
+        self.assertIn(f'\n{arm} ', self.printed)
 
-  def test_metrics_have_the_fields_of_the_contract(self):
-    figures = self.figures()
+  @parameterized.parameters(*_ARMS)
+  def test_metrics_have_the_fields_of_the_contract(self, task):
+    figures = self.figures(task)
     self.assertContainsSubset(
       ('n', 'rows', 'seed', 'target', 'task', 'tests', 'versions'), figures
     )
-    self.assertEqual(figures['task'], 'patching')
-    self.assertEqual(figures['disagreements_with_store'], 0)
-    self.assertSameElements(figures['rows'], _ARMS)
-    for arm in _ARMS:
+    self.assertEqual(figures['task'], task)
+    self.assertEqual(figures.get('disagreements_with_store', 0), 0)
+    self.assertSameElements(figures['rows'], _ARMS[task])
+    for arm in _ARMS[task]:
       low, high = figures['rows'][arm]['exact_match']['ci95']
       self.assertBetween(
         figures['rows'][arm]['exact_match']['value'], low, high
       )
-    for arm in _ARMS[1:]:
+    for arm in _ARMS[task][1:]:
       test = figures['tests'][f'self_minus_{arm}']['exact_match']
       self.assertBetween(test['p'], 0, 1)
 
-  def test_predictions_have_a_row_for_each_arm_and_record(self):
-    table = parquet.read_table(self.run_ / 'evaluation/predictions.parquet')
+  @parameterized.parameters(*_ARMS)
+  def test_predictions_have_a_row_for_each_arm_and_record(self, task):
+    table = parquet.read_table(
+      self.run_ / f'{task}_evaluation/predictions.parquet'
+    )
     count = table.group_by('arm').aggregate([('record', 'count_distinct')])
-    self.assertSameElements(count['arm'].to_pylist(), _ARMS)
-    self.assertEqual(set(count[1].to_pylist()), {self.figures()['n']})
+    self.assertSameElements(count['arm'].to_pylist(), _ARMS[task])
+    self.assertLen(set(count[1].to_pylist()), 1)
+
+  def test_the_target_asked_twice_is_always_right(self):
+    rows = self.figures('ablation')['rows']
+    self.assertEqual(rows['black_box']['exact_match']['value'], 1)
 
   def test_second_run_does_nothing(self):
     def state():
@@ -275,8 +353,8 @@ class QuickstartTest(parameterized.TestCase):
       'batch 32, row_length 64',
       lines,
     )
-    self.assertLen([line for line in lines if line.startswith('Step ')], 5)
-    self.assertLen(lines, 5 + 7)
+    self.assertLen([line for line in lines if line.startswith('Step ')], 7)
+    self.assertLen(lines, 7 + 13)
     self.assertFalse(workdir.exists())
 
   def test_another_config_is_refused(self):
@@ -288,18 +366,19 @@ class QuickstartTest(parameterized.TestCase):
       quickstart.run(config, str(self.run_))
 
   def test_set_whose_effects_are_lies(self):
-    honest = explanations.read(self.run_ / 'explanations')
+    honest = explanations.read(self.run_ / 'patching')
     rows = [dict(row) for row in honest.rows]
     lies = honest.split('test')[:5].tolist()
     for i in lies:
       rows[i]['changed'] = not rows[i]['changed']
-      rows[i]['patched_id'] = rows[i]['clean_id'] + rows[i]['changed']
+      rows[i]['treated_id'] = rows[i]['clean_id'] + rows[i]['changed']
     lying = self.create_tempdir().full_path
-    explanations.write(lying, rows, honest.vectors, honest.manifest)
+    schema = table_lib.task('patching').language.SCHEMA
+    explanations.write(lying, rows, schema, honest.vectors, honest.manifest)
 
-    config = self.stage_config('evaluation')
+    config = self.stage_config('patching_evaluation')
     config.explanations = lying
-    config.explainers = dict(self='', stranger='', twin='')
+    config.explainers = dict(self='', stranger='', twin='', text_only='')
     workdir = self.create_tempdir().full_path
     evaluate_fidelity.run(config, workdir)
     found = files.read_json(f'{workdir}/metrics.json', 'figures')
@@ -337,15 +416,19 @@ class QuickstartTest(parameterized.TestCase):
     copy = pathlib.Path(self.create_tempdir().full_path) / 'copy'
     shutil.copytree(self.run_ / 'self_explainer/model', copy)
     note = files.read_json(copy / 'explainer.json', 'note')
-    self.assertEqual(note['training']['examples'], len(self.train_rows()))
-    note['training']['records_digest'] = 'of another'
+    self.assertEqual(
+      note['training']['examples']['patching'], len(self.train_rows())
+    )
+    note['training']['records_digests']['patching'] = 'of another'
     files.write_json(copy / 'explainer.json', note)
-    config = self.stage_config('evaluation')
+    config = self.stage_config('patching_evaluation')
     config.explainers.stranger = str(copy)
-    self.assert_refused('evaluation', config, str(copy), 'another explanation')
+    self.assert_refused(
+      'patching_evaluation', config, str(copy), 'another explanation'
+    )
 
   def train_rows(self):
-    return explanations.read(self.run_ / 'explanations').split('train')
+    return explanations.read(self.run_ / 'patching').split('train')
 
   def test_an_interrupted_explainer_ends_alike(self):
     config = self.stage_config('self_explainer')
@@ -368,16 +451,21 @@ class QuickstartTest(parameterized.TestCase):
     self.assert_same_files('self_explainer', workdir, 'metrics.json', 'model/*')
 
   def test_an_interrupted_evaluation_ends_alike(self):
-    config = self.stage_config('evaluation')
+    config = self.stage_config('patching_evaluation')
     workdir = pathlib.Path(self.create_tempdir().full_path)
-    with mock.patch.object(arms, 'say_untrained', side_effect=_Stopped):
+    with mock.patch.object(injection, 'make', side_effect=_Stopped):
       with self.assertRaises(_Stopped):
         evaluate_fidelity.run(config, str(workdir))
     self.assertTrue((workdir / 'answers/shuffled_vector.json').exists())
     self.assertFalse((workdir / 'answers/untrained.json').exists())
     evaluate_fidelity.run(config, str(workdir))
     self.assert_same_files(
-      'evaluation', workdir, '*.json', '*.parquet', '*.html', 'answers/*'
+      'patching_evaluation',
+      workdir,
+      '*.json',
+      '*.parquet',
+      '*.html',
+      'answers/*',
     )
 
   def assert_same_files(self, stage, workdir, *patterns):

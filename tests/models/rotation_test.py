@@ -103,7 +103,7 @@ class RotateTest(parameterized.TestCase):
     self.assertTrue(np.all(rotated.final_norm[...] == 1))
     self.assertFalse(rotated.config.tied)
 
-  @parameterized.named_parameters(*_MODELS[1:3])
+  @parameterized.named_parameters(*_MODELS[2:3])
   def test_greedy_tokens_are_equal(self, changes):
     model = tiny.model(layers=2, **changes)
     grown, expected = (
@@ -216,7 +216,6 @@ class DirectoryTest(parameterized.TestCase):
     loaded, tokenizer = artefact.load(self.destination, self.mesh)
     _assert_equal(loaded, made)
     _assert_equal(loaded, rotation.rotate(model, _SEED))
-    np.testing.assert_allclose(_sites(loaded)[0], _sites(model)[0], 0, 1e-4)
     self.assertEqual(tokenizer.digest(), fixtures.TOKENIZER.digest())
     copied = (self.destination / 'pretraining.json').read_text()
     self.assertEqual(copied, note)
