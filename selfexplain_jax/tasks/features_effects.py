@@ -43,6 +43,7 @@ class Maker:
     target: the target.
     dictionary: the dictionaries, one a layer.
     corpus: what the target was pretrained on.
+    labeller: gives features their labels.
     config: `seed`; `documents`, from which row the corpus is read, and how
       many rows of which length, for labels and for scores; `threshold`, the
       least correlation of a label; `shares` of validation and test features,
@@ -53,6 +54,7 @@ class Maker:
   target: task.Target
   dictionary: dictionaries.Dictionaries
   corpus: pretraining.Corpus
+  labeller: labels_lib.Labeller
   config: ml_collections.ConfigDict
 
   @property
@@ -96,11 +98,8 @@ class Maker:
       'dictionary': self.dictionary.digest,
       'by_layer': {},
     }
-    labeller = concept_labels.ConceptLabeller(
-      self.corpus.world, self.target.tokenizer, self.config.threshold
-    )
     for layer, sae in self.dictionary.by_layer.items():
-      made = labeller.label(self._read(labelled, layer, sae))
+      made = self.labeller.label(self._read(labelled, layer, sae))
       directions = np.asarray(jax.device_get(sae.decoder_SxD), np.float32)
       for feature, label in enumerate(made.text):
         if label is not None:
@@ -254,4 +253,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       )
   corpus = pretraining.load(target.directory)
   dictionary = dictionaries.load(config.dictionary, target.weight_hash)
-  return Maker(target, dictionary, corpus, config)
+  labeller = concept_labels.ConceptLabeller(
+    corpus.world, target.tokenizer, config.threshold
+  )
+  return Maker(target, dictionary, corpus, labeller, config)

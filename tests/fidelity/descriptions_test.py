@@ -24,11 +24,14 @@ def _set():
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=70, length=48)
-  config.threshold = 0.9
   config.shares = dict(test_labels=0.4, validation=0.2, test=0.2)
   config.unlabelled = 3
   made = features_effects.Maker(
-    planted.target(), planted.dictionary(), planted.CORPUS, config
+    planted.target(),
+    planted.dictionary(),
+    planted.CORPUS,
+    planted.labeller(),
+    config,
   ).make()
   return explanations.ExplanationSet(
     {'task': features.NAME, 'notes': made.notes},

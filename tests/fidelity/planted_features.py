@@ -17,6 +17,7 @@ from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import task
 from selfexplain_jax.worlds.biographies import concepts
 from selfexplain_jax.worlds.biographies import descriptions
+from selfexplain_jax.worlds.biographies import labels
 from selfexplain_jax.worlds.biographies import pretraining
 from tests.data import fixtures
 from tests.models import tiny
@@ -74,3 +75,8 @@ def dictionary() -> dictionaries.Dictionaries:
 def target() -> task.Target:
   """The model as a target."""
   return task.Target(model(), TOKENIZER, 'planted', 'abc')
+
+
+def labeller() -> labels.ConceptLabeller:
+  """Labels features only with what predicts them nearly perfectly."""
+  return labels.ConceptLabeller(fixtures.WORLD, TOKENIZER, threshold=0.9)

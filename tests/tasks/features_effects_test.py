@@ -15,7 +15,6 @@ def _config(**changes):
   config = ml_collections.ConfigDict()
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=20, length=48)
-  config.threshold = 0.9
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
   config.unlabelled = 3
   config.update(changes)
@@ -27,6 +26,7 @@ def _make(**changes):
     planted.target(),
     planted.dictionary(),
     planted.CORPUS,
+    planted.labeller(),
     _config(**changes),
   ).make()
 
