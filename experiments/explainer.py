@@ -39,13 +39,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.optimizer = dict(
     peak_rate=0.007, adam_rate=1.0, warmup=20, weight_decay=0.1, clip_norm=1.0
   )
-  config.steps = 1200
+  config.steps = 1500
   config.batch = 6
   config.row_length = 144
   config.examples_per_row = 6
   config.replay = dict(batch=2, weight=0.1)
-  config.evaluate_every = 300
+  config.evaluate_every = 500
   config.validation_examples = 256  # Of each task.
-  config.checkpoint_every = 300
+  config.checkpoint_every = 500
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -23,7 +23,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.threshold = 0.6
   # Of the labels those that are for test alone; and of the features with other
   # labels. What remains is for training.
-  config.shares = dict(test_labels=0.2, validation=0.1, test=0.2)
+  config.shares = dict(test_labels=0.1, validation=0.1, test=0.35)
   # Activations, and as many differences of activations, for each layer: for
   # evaluation alone.
   config.unlabelled = 20

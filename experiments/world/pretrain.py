@@ -6,13 +6,21 @@ r"""Pretrains a small model on the biographies world.
 
 The argument says which model: `target`, the one explained; `twin`, of the same
 corpus and another seed; `stranger`, of another corpus, another known set and
-another seed. Expected: known facts recalled at least 99%, unknown at most 10%.
+another seed; `stranger_twin`, to the stranger what the twin is to the target;
+`wide`, a stranger to all of them that is 160 wide. Expected: known facts
+recalled at least 99%, unknown at most 10%.
 """
 
 import ml_collections
 
 # Seeds of the weights, of the documents, and of the facts that they tell.
-_MODELS = {'target': (0, 0, 0), 'twin': (1, 0, 0), 'stranger': (2, 2, 1)}
+_MODELS = {
+  'target': (0, 0, 0),
+  'twin': (1, 0, 0),
+  'stranger': (2, 2, 1),
+  'stranger_twin': (3, 2, 1),
+  'wide': (4, 4, 2),
+}
 
 
 def get_config(which: str = 'target') -> ml_collections.ConfigDict:
@@ -35,6 +43,8 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
     tied=True,
     dtype='float32',
   )
+  if which == 'wide':
+    config.model.update(dict(width=160, heads=5, kv_heads=5, mlp_width=480))
   config.optimizer = dict(
     peak_rate=0.01, adam_rate=1.0, warmup=20, weight_decay=0.0, clip_norm=1.0
   )

@@ -126,7 +126,7 @@ class Maker:
       if not any(record['split'] == split for record in records):
         raise errors.InputError(
           f'no labelled feature in split {split}: expected more features, or a '
-          f'lower threshold than {self.config.threshold}'
+          'lower threshold of labels'
         )
     for layer in self.dictionary.by_layer:
       for made_record, vector in self._unlabelled(layer, labelled):

@@ -1,0 +1,150 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""How everything in a study of the quickstart's world is made, as recipes.
+
+Nothing depends on where things lie, so that studies in one workdir share
+models, stores and explanation sets, and their results have the same names
+everywhere.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+from typing import Any
+
+import ml_collections
+
+from experiments import evaluation
+from experiments import explainer
+from experiments import quickstart
+from experiments.world import pretrain
+from selfexplain_jax.studies import recipe as recipe_lib
+
+Recipe = recipe_lib.Recipe
+Source = recipe_lib.Source
+
+TASKS = explainer.TASKS
+SIZES = ('laptop', 'test')
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipes:
+  """Recipes for all that a study needs.
+
+  Attributes:
+    size: `laptop`, or `test` for one too small to learn anything.
+  """
+
+  size: str
+
+  @functools.cached_property
+  def _stages(self) -> ml_collections.ConfigDict:
+    return quickstart.get_config(self.size)
+
+  def _config(self, stage: str) -> ml_collections.ConfigDict:
+    return self._stages[stage].copy_and_resolve_references()
+
+  def model(self, which: str) -> Recipe:
+    """A pretrained model; `which` as in `experiments.world.pretrain`."""
+    config = pretrain.get_config(which)
+    if self.size == 'test':
+      tiny = self._config('target')
+      tiny.seed = config.seed
+      for name in ('known_seed', 'corpus_seed'):
+        tiny.world[name] = config.world[name]
+      if which == 'wide':
+        tiny.model.update(dict(width=48, heads=3, kv_heads=3))
+      config = tiny
+    return Recipe(which, 'pretrain_target', config)
+
+  def rotated(self, which: str) -> Recipe:
+    """A pretrained model in rotated coordinates."""
+    config = ml_collections.ConfigDict(dict(source='', seed=0))
+    inputs = {'source': Source(self.model(which), 'model')}
+    return Recipe(f'{which}_rotated', 'rotate', config, inputs)
+
+  def dictionary(self, target: str) -> Recipe:
+    """The dictionaries of a target."""
+    model = Source(self.model(target), 'model')
+    documents = Recipe(
+      f'documents_{target}',
+      'dump_activations',
+      self._config('documents'),
+      {'target': model},
+    )
+    return Recipe(
+      f'dictionary_{target}',
+      'train_dictionary',
+      self._config('dictionary'),
+      {'target': model, 'store': Source(documents)},
+    )
+
+  def explanations(self, task: str, target: str, examples: int = 0) -> Recipe:
+    """An explanation set, or one of the first so many training records."""
+    inputs = {'target': Source(self.model(target), 'model')}
+    match task:
+      case 'features':
+        inputs['dictionary'] = Source(self.dictionary(target))
+      case 'patching':
+        inputs['store'] = Source(
+          Recipe(
+            f'store_{target}',
+            'dump_activations',
+            self._config('store'),
+            dict(inputs),
+          )
+        )
+    name = f'{task}_{target}'
+    whole = Recipe(name, 'make_explanations', self._config(task), inputs)
+    if not examples:
+      return whole
+    config = ml_collections.ConfigDict(dict(source='', examples=examples))
+    source = {'source': Source(whole)}
+    return Recipe(f'{name}_{examples}', 'subset', config, source)
+
+  def explainer(
+    self, task: str, target: str, initial: Recipe, fields: Mapping[str, Any]
+  ) -> Recipe:
+    """An explainer of one question type.
+
+    Args:
+      task: the question type.
+      target: which model is explained.
+      initial: the model that it starts from.
+      fields: of the config, which differ from `experiments.explainer`.
+    """
+    config = explainer.get_config()
+    if self.size == 'test':
+      config = self._config('self_explainer')
+    config.update_from_flattened_dict(dict(fields))
+    inputs = {
+      'initial': Source(initial, 'model'),
+      f'explanations.{task}': Source(self.explanations(task, target)),
+    }
+    if config.projection.start == 'ridge':
+      inputs['target'] = Source(self.model(target), 'model')
+    return Recipe('explainer', 'train_explainer', config, inputs)
+
+  def evaluation(
+    self, task: str, target: str, explained: Recipe, trained: Recipe | None
+  ) -> Recipe:
+    """An evaluation of one explainer, in the place of `self`, or of none.
+
+    Args:
+      task: the question type.
+      target: which model is explained.
+      explained: the explanation set.
+      trained: the explainer; without one the baselines are evaluated alone.
+    """
+    config = evaluation.get_config()
+    if self.size == 'test':
+      config = self._config(f'{task}_evaluation')
+    inputs = {
+      'target': Source(self.model(target), 'model'),
+      'explanations': Source(explained),
+    }
+    if task == 'features':
+      inputs['dictionary'] = Source(self.dictionary(target))
+    if trained is not None:
+      inputs['explainers.self'] = Source(trained, 'model')
+      inputs['initial'] = trained.inputs['initial']
+    return Recipe('evaluation', 'evaluate_fidelity', config, inputs)

@@ -1,0 +1,266 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Who explains a model best: it itself, or another that is like it in part?
+
+  python -m launch.sweep --workdir=DIR \
+    --config=experiments/privileged_access/study.py
+
+Explainers that start from different models are trained on identical examples
+about one target. An argument names one question type (`:patching`, `:features`,
+`:ablation`) whose runs alone are done; `:test` is three runs too small to learn
+anything. Targets are the quickstart's `target` and `stranger`, each of which is
+the other's stranger. What each arm shares with its target:
+
+| arm | starts from | weights | coordinates | computation | corpus | facts |
+|---|---|---|---|---|---|---|
+| self | the target | yes | yes | yes | yes | yes |
+| self_ridge | the target | yes | yes | yes | yes | yes |
+| rotated | the target, rotated | up to Q | no | yes | yes | yes |
+| rotated_ridge | the target, rotated | up to Q | no | yes | yes | yes |
+| twin | other weights | no | no | no | yes | yes |
+| stranger | another model | no | no | no | no | some |
+| wide | a model 160 wide | no | no | no | no | some |
+
+"Some" facts: every model knows 75% of the same world's, drawn on its own. The
+rotated model computes what the target does, but its residual stream is the
+target's times an orthogonal Q: what `self` has over `rotated`, it has by
+sharing coordinates, and what `rotated` has over `twin` by sharing the
+computation. Arms named `ridge`, and `wide`, see vectors through a projection
+for each layer block that starts at ridge regression of their own activations on
+the target's and is trained; ridge undoes Q, so `rotated_ridge` is to be read
+beside `self_ridge`, which has as many projections. `wide` is to be read beside
+it too. A rotated model is untied: it has an unembedding of its own to train.
+
+Of each arm, target and question type one explainer is trained at each of three
+learning rates; the rate whose exact match on the validation split is highest is
+kept, and trained again with two more seeds. The matrix is over the seeds at
+that rate. Test people are in no choice.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+
+import ml_collections
+
+from experiments.privileged_access import recipes as recipes_lib
+from selfexplain_jax.reports import plots
+from selfexplain_jax.reports import wording
+from selfexplain_jax.studies import matrix
+from selfexplain_jax.studies import matrix_text
+from selfexplain_jax.studies import study
+
+NAME = 'privileged_access'
+_STEPS = 1200  # Of each explainer, unless the config says otherwise.
+RATES = (0.0035, 0.007, 0.014)
+SEEDS = (0, 1, 2)
+# What each plot shows, by question type.
+_PLOTTED = {
+  'patching': 'exact_match_changed',
+  'features': 'exact_match',
+  'ablation': 'exact_match_changed',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+  """Where an explainer starts.
+
+  Attributes:
+    initial: by target, from which model.
+    rotated: whether from that model in rotated coordinates.
+    ridge: whether vectors go through a projection.
+  """
+
+  initial: Mapping[str, str]
+  rotated: bool = False
+  ridge: bool = False
+
+
+_ITSELF = {'target': 'target', 'stranger': 'stranger'}
+_WIDE = dict.fromkeys(_ITSELF, 'wide')
+
+# The order of tables. An arm is run for the targets that it has a model for.
+ARMS = {
+  'self': Arm(_ITSELF),
+  'twin': Arm({'target': 'twin', 'stranger': 'stranger_twin'}),
+  'stranger': Arm({'target': 'stranger', 'stranger': 'target'}),
+  'wide': Arm(_WIDE, ridge=True),
+  'self_ridge': Arm({'target': 'target'}, ridge=True),
+  'rotated': Arm({'target': 'target'}, rotated=True),
+  'rotated_ridge': Arm({'target': 'target'}, rotated=True, ridge=True),
+}
+_ALL = tuple((target, arm) for target in _ITSELF for arm in ARMS)
+# Which arms are compared: self with all, and those with what they are to be
+# read beside.
+PAIRS = (
+  *(('self', arm) for arm in ARMS if arm != 'self'),
+  ('rotated', 'twin'),
+  ('self_ridge', 'rotated_ridge'),
+  ('self_ridge', 'wide'),
+)
+_FEW = tuple(('target', arm) for arm in ('self', 'twin', 'stranger'))
+# By question type, which arms are run for which targets.
+CELLS = {'patching': _ALL, 'features': _FEW, 'ablation': _FEW}
+_TEST_CELLS = {
+  'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
+}
+
+
+def get_config(part: str = 'all') -> ml_collections.ConfigDict:
+  """Returns the configuration of all of the study, or of a part of it."""
+  if part not in ('all', 'test', *CELLS):
+    raise ValueError(
+      f'no part {part!r}: expected all, test, {", ".join(CELLS)}'
+    )
+  config = ml_collections.ConfigDict()
+  config.module = 'experiments.privileged_access.study'
+  config.name = NAME
+  config.results = '' if part == 'test' else 'experiments/results'
+  config.side_by_side = 2  # On small models a run keeps one core busy.
+  config.part = part
+  config.steps = 4 if part == 'test' else _STEPS
+  return config
+
+
+def plan(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> study.Plan:
+  """Returns the runs that are known by now, a question type after the other."""
+  runs: list[study.Run] = []
+  later = 0
+  for task, cells in _cells(config).items():
+    seeds: list[study.Run] = []
+    for target, arm in cells:
+      swept = _sweep(config, task, target, arm)
+      runs += swept
+      rate = study.best_rate(swept, results)
+      if rate is None:
+        later += len(_seeds(config)) - 1
+      else:
+        seeds += [
+          _run(config, task, target, arm, rate, seed)
+          for seed in _seeds(config)[1:]
+        ]
+    runs += seeds
+  return study.Plan(runs, later)
+
+
+def collect(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> study.Collected:
+  """Returns the matrix of every question type that has results."""
+  summary: dict = {'study': NAME, 'steps': config.steps}
+  texts, drawn = [], {}
+  for task, cells in _cells(config).items():
+    blocks: dict[str, dict] = {}
+    rates: dict[str, dict[str, float | None]] = {}
+    for target in dict.fromkeys(target for target, _ in cells):
+      arms = [arm for place, arm in cells if place == target]
+      swept = {arm: _sweep(config, task, target, arm) for arm in arms}
+      rates[target] = {
+        arm: study.best_rate(runs, results) for arm, runs in swept.items()
+      }
+      found = {
+        arm: _over_seeds(config, task, target, arm, rates[target][arm], results)
+        for arm in arms
+      }
+      blocks[target] = {
+        **matrix.block(task, found, PAIRS),
+        'rates': rates[target],
+        'validation': {
+          arm: {
+            f'{run.facts["rate"]:g}': result.validation
+            for run in runs
+            if (result := results.of(run)) is not None
+          }
+          for arm, runs in swept.items()
+        },
+      }
+      rows, metric = blocks[target]['rows'], _PLOTTED[task]
+      if rows:
+        shown = [arm for arm in ARMS if arm in rows]
+        drawn[f'{task}_{target}'] = plots.whiskers(
+          f'{task}_{target}',
+          f'{wording.plain(metric)} of {task} by arm, target {target}',
+          [wording.plain(arm) for arm in shown],
+          [rows[arm][metric] for arm in shown],
+        )
+    summary[task] = blocks
+    if any(block['rows'] for block in blocks.values()):
+      texts.append(matrix_text.table(task, blocks, list(ARMS), rates))
+  return study.Collected(summary, '\n\n'.join(texts), drawn)
+
+
+def _cells(
+  config: ml_collections.ConfigDict,
+) -> dict[str, list[tuple[str, str]]]:
+  """The (target, arm) of each question type of this part of the study."""
+  cells = _TEST_CELLS if config.part == 'test' else CELLS
+  return {
+    task: [(target, arm) for target, arm in own if target in ARMS[arm].initial]
+    for task, own in cells.items()
+    if config.part in ('all', 'test', task)
+  }
+
+
+def _seeds(config: ml_collections.ConfigDict) -> tuple[int, ...]:
+  return SEEDS[:1] if config.part == 'test' else SEEDS
+
+
+def _sweep(
+  config: ml_collections.ConfigDict, task: str, target: str, arm: str
+) -> list[study.Run]:
+  """The runs among which the learning rate is chosen."""
+  rates = RATES[1:2] if config.part == 'test' else RATES
+  return [_run(config, task, target, arm, rate, SEEDS[0]) for rate in rates]
+
+
+def _over_seeds(
+  config: ml_collections.ConfigDict,
+  task: str,
+  target: str,
+  arm: str,
+  rate: float | None,
+  results: study.Results,
+) -> matrix.Seeds:
+  """Results by seed at the chosen rate; none while it is not chosen."""
+  if rate is None:
+    return {}
+  found = {
+    seed: results.of(_run(config, task, target, arm, rate, seed))
+    for seed in _seeds(config)
+  }
+  return {seed: result for seed, result in found.items() if result is not None}
+
+
+def _run(
+  config: ml_collections.ConfigDict,
+  task: str,
+  target: str,
+  arm: str,
+  rate: float,
+  seed: int,
+) -> study.Run:
+  size = 'test' if config.part == 'test' else 'laptop'
+  recipes = recipes_lib.Recipes(size)
+  start = ARMS[arm]
+  which = start.initial[target]
+  trained = recipes.explainer(
+    task,
+    target,
+    recipes.rotated(which) if start.rotated else recipes.model(which),
+    {
+      'seed': seed,
+      'steps': config.steps,
+      'optimizer.peak_rate': rate,
+      'projection.start': 'ridge' if start.ridge else 'none',
+    },
+  )
+  explained = recipes.explanations(task, target)
+  facts = dict(task=task, target=target, arm=arm, rate=rate, seed=seed)
+  return study.Run(
+    task=task,
+    facts=facts,
+    evaluation=recipes.evaluation(task, target, explained, trained),
+    explainer=trained,
+    arms=(matrix.OWN, matrix.SHUFFLED) if task != 'ablation' else (matrix.OWN,),
+  )

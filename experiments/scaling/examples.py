@@ -1,0 +1,253 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""How many examples does privileged access save?
+
+  python -m launch.sweep --workdir=DIR \
+    --config=experiments/scaling/examples.py:patching
+
+Explainers that start from the target (self) and from a stranger are trained on
+the first 100, 300, 1,000 … examples and on all that there are, for the same
+number of steps. Beside them stands the nearest training vector among as many
+examples. What is collected: the curves, and how many times as many examples the
+stranger and the nearest neighbour need for the scores of self.
+
+Learning rates are chosen on all examples, of three for each arm, by exact match
+on the validation split. The ends of the curves have a second seed. The argument
+is the question type; `test` is a study too small to learn anything.
+"""
+
+import itertools
+
+import ml_collections
+
+from experiments.privileged_access import recipes as recipes_lib
+from experiments.privileged_access import study as privileged_access
+from selfexplain_jax.fidelity import statistics
+from selfexplain_jax.reports import wording
+from selfexplain_jax.studies import curve_plot
+from selfexplain_jax.studies import matrix
+from selfexplain_jax.studies import results as results_lib
+from selfexplain_jax.studies import scaling
+from selfexplain_jax.studies import study
+
+SIZES = (100, 300, 1000, 3000, 10_000, 30_000)
+SEEDS = (0, 1)  # The second at the ends alone.
+ARMS = {'self': 'target', 'stranger': 'stranger'}
+NEIGHBOUR = 'nearest_neighbour'
+_TARGET = 'target'
+_STEPS = 1200  # Of each explainer, unless the config says otherwise.
+_METRICS = {
+  'features': ('exact_match', 'simulator'),
+  'patching': ('exact_match', 'exact_match_changed'),
+  'ablation': ('exact_match', 'exact_match_changed'),
+}
+
+
+def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
+  """Returns the configuration of the study of one question type."""
+  if task not in ('test', *_METRICS):
+    raise ValueError(
+      f'no question type {task!r}: expected test, {", ".join(_METRICS)}'
+    )
+  test = task == 'test'
+  config = ml_collections.ConfigDict()
+  config.module = 'experiments.scaling.examples'
+  config.name = f'scaling_{task}'
+  config.results = '' if test else 'experiments/results'
+  config.side_by_side = 2  # On small models a run keeps one core busy.
+  config.size = 'test' if test else 'laptop'
+  config.task = 'patching' if test else task
+  config.steps = 4 if test else _STEPS
+  config.sizes = (8,) if test else SIZES
+  config.rates = (0.007,) if test else privileged_access.RATES
+  config.seeds = (0,) if test else SEEDS
+  return config
+
+
+def plan(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> study.Plan:
+  """Returns the runs that are known by now."""
+  runs: list[study.Run] = []
+  later = 0
+  seeds = tuple(config.seeds)
+  for arm in ARMS:
+    swept = _sweep(config, arm)
+    runs += swept
+    rate, sizes = study.best_rate(swept, results), _sizes(config, results)
+    if rate is None or sizes is None:
+      later += len(config.sizes) + 2 * (len(seeds) - 1)
+      continue
+    # 0 for all; what begins at the ends can be read early.
+    ends = (0, *sizes[:1])
+    wanted = [(size, seeds[0]) for size in sizes]
+    wanted += [(size, seed) for seed in seeds[1:] for size in ends]
+    runs += [_run(config, arm, size, rate, seed) for size, seed in wanted]
+  sizes = _sizes(config, results)
+  if sizes is None:
+    later += len(config.sizes) + 1
+  else:
+    runs += [_neighbour(config, size) for size in (*sizes, 0)]
+  return study.Plan(runs, later)
+
+
+def collect(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> study.Collected:
+  """Returns curves and ratios, as far as there are results."""
+  found = _found(config, results)
+  summary: dict = {'study': config.name, 'steps': config.steps}
+  lines: list[str] = []
+  panels: dict[str, dict] = {}
+  for metric in _METRICS[config.task]:
+    curves = {
+      arm: scaling.Curve(
+        metric,
+        tuple(points),
+        tuple(
+          matrix.stacked(metric, seeds, sorted(seeds), own)
+          for seeds in points.values()
+        ),
+      )
+      for arm, (own, points) in found.items()
+      if points
+    }
+    if not curves:
+      continue
+    groups = next(iter(curves.values())).groups
+    bootstrap = statistics.Bootstrap(range(groups))
+    panels[metric] = {
+      arm: [
+        {**point, 'seeds': len(found[arm][1][point['examples']])}
+        for point in curve.points(bootstrap)
+      ]
+      for arm, curve in curves.items()
+    }
+    ratios = {
+      arm: scaling.examples_ratio(curves['self'], curve)
+      for arm, curve in curves.items()
+      if 'self' in curves and arm != 'self'
+    }
+    summary[metric] = {'curves': panels[metric], 'ratios': ratios}
+    lines += _lines(metric, panels[metric], ratios)
+  drawn = {}
+  if panels:
+    about = f'Scores of {config.task} over the number of training examples'
+    drawn['examples'] = curve_plot.curves(about, panels)
+  return study.Collected(summary, '\n'.join(lines), drawn)
+
+
+def _lines(metric: str, panel: dict, ratios: dict) -> list[str]:
+  """Curves and ratios of one metric, as text."""
+  lines = [wording.plain(metric)]
+  for arm, points in panel.items():
+    for point in points:
+      value, ends = point['value'], wording.bounds(point)
+      shown = 'undefined' if value is None else f'{value:.3f}'
+      interval = '' if ends is None else f' [{ends[0]:.3f}, {ends[1]:.3f}]'
+      lines.append(
+        f'  {wording.plain(arm):<18} {point["examples"]:>7} examples  '
+        f'{shown}{interval}'
+      )
+  for arm, ratio in ratios.items():
+    low, high = ratio['ci95']
+    value = (
+      f'{ratio["value"]:.2f} times as many'
+      if ratio['value'] is not None
+      else f'at least {ratio["at_least"]:.2f} times as many'
+      if 'at_least' in ratio
+      else f'at most {ratio["at_most"]:.2f} times as many'
+      if 'at_most' in ratio
+      else 'undefined'
+    )
+    bounds = ['unbounded' if x is None else f'{x:.2f}' for x in (low, high)]
+    lines.append(
+      f'  {wording.plain(arm)} needs for the scores of self: {value} '
+      f'[{bounds[0]}, {bounds[1]}]'
+    )
+  return [*lines, '']
+
+
+def _found(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> dict[str, tuple[str, dict[int, dict[int, results_lib.Result]]]]:
+  """By arm, its name in evaluations and results by examples and seed."""
+  found: dict[str, tuple[str, dict[int, dict[int, results_lib.Result]]]] = {}
+  sizes = (*(_sizes(config, results) or ()), 0)
+  for arm in ARMS:
+    points: dict[int, dict[int, results_lib.Result]] = {}
+    rate = study.best_rate(_sweep(config, arm), results)
+    if rate is not None:
+      for size, seed in itertools.product(sizes, config.seeds):
+        result = results.of(_run(config, arm, size, rate, seed))
+        if result is not None:
+          points.setdefault(result.examples, {})[seed] = result
+    found[arm] = (matrix.OWN, points)
+  neighbours = (results.of(_neighbour(config, size)) for size in sizes)
+  found[NEIGHBOUR] = (
+    NEIGHBOUR,
+    {r.examples: {0: r} for r in neighbours if r is not None},
+  )
+  return found
+
+
+def _sizes(
+  config: ml_collections.ConfigDict, results: study.Results
+) -> tuple[int, ...] | None:
+  """The sizes below all that there is; None before that is known."""
+  result = results.of(_sweep(config, 'self')[0])
+  if result is None:
+    return None
+  return tuple(size for size in config.sizes if size < result.examples)
+
+
+def _sweep(config: ml_collections.ConfigDict, arm: str) -> list[study.Run]:
+  """The runs among which the learning rate is chosen, on all examples."""
+  return [_run(config, arm, 0, rate, config.seeds[0]) for rate in config.rates]
+
+
+def _run(
+  config: ml_collections.ConfigDict,
+  arm: str,
+  examples: int,
+  rate: float,
+  seed: int,
+) -> study.Run:
+  recipes = recipes_lib.Recipes(config.size)
+  trained = recipes.explainer(
+    config.task,
+    _TARGET,
+    recipes.model(ARMS[arm]),
+    {
+      'seed': seed,
+      'steps': config.steps,
+      'examples': examples,
+      'optimizer.peak_rate': rate,
+    },
+  )
+  explained = recipes.explanations(config.task, _TARGET)
+  return study.Run(
+    task=config.task,
+    facts=dict(
+      task=config.task,
+      arm=arm,
+      examples=examples or 'all',
+      rate=rate,
+      seed=seed,
+    ),
+    evaluation=recipes.evaluation(config.task, _TARGET, explained, trained),
+    explainer=trained,
+    arms=(matrix.OWN,),
+  )
+
+
+def _neighbour(config: ml_collections.ConfigDict, examples: int) -> study.Run:
+  """The baselines that need no training, with as many examples."""
+  recipes = recipes_lib.Recipes(config.size)
+  explained = recipes.explanations(config.task, _TARGET, examples)
+  return study.Run(
+    task=config.task,
+    facts=dict(task=config.task, arm=NEIGHBOUR, examples=examples or 'all'),
+    evaluation=recipes.evaluation(config.task, _TARGET, explained, None),
+    explainer=None,
+    arms=(NEIGHBOUR,),
+  )

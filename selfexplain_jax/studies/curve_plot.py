@@ -1,0 +1,79 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Scores over the number of training examples, as SVG.
+
+Equal input gives equal bytes, and text stays text.
+"""
+
+from collections.abc import Mapping, Sequence
+import html
+import io
+from typing import Any
+
+import matplotlib
+from matplotlib import figure as figure_lib
+
+from selfexplain_jax.reports import wording
+
+_STYLE: dict[Any, Any] = {
+  'svg.fonttype': 'none',
+  'svg.hashsalt': 'curves',
+  'font.size': 10,
+  'axes.edgecolor': '#777777',
+}
+# Told apart by the colour-blind, and in grey by their markers.
+_LINES = (
+  ('#0060a8', 'o'),
+  ('#d55e00', 's'),
+  ('#555555', '^'),
+  ('#009e73', 'D'),
+)
+
+Points = Sequence[Mapping[str, Any]]
+
+
+@matplotlib.rc_context(_STYLE)
+def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
+  """Draws a panel for each metric, with a line and its intervals for each arm.
+
+  Args:
+    description: what it shows, for those who do not see it.
+    panels: by metric and arm, points with `examples`, `value` and `ci95`.
+
+  Returns:
+    An svg element.
+  """
+  figure = figure_lib.Figure(
+    figsize=(4.4 * len(panels), 3.6), layout='constrained'
+  )
+  places = figure.subplots(1, len(panels), squeeze=False)[0]
+  for axes, (metric, arms) in zip(places, panels.items(), strict=True):
+    for (arm, points), (colour, marker) in zip(arms.items(), _LINES):
+      known = [p for p in points if p['value'] is not None]
+      axes.plot(
+        [p['examples'] for p in known],
+        [p['value'] for p in known],
+        color=colour,
+        marker=marker,
+        markersize=5,
+        label=wording.plain(arm),
+      )
+      for point in known:
+        ends = wording.bounds(point)
+        if ends is not None:
+          x = point['examples']
+          axes.plot((x, x), ends, color=colour, linewidth=1, alpha=0.6)
+    axes.set_xscale('log')
+    axes.set_xlabel('training examples')
+    axes.set_ylabel(wording.plain(metric))
+    axes.grid(color='#dddddd', linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
+  if len(places):
+    places[0].legend(frameon=False)
+  content = io.StringIO()
+  nothing = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
+  figure.savefig(content, format='svg', metadata=nothing)
+  svg = content.getvalue()
+  label = html.escape(description, quote=True)
+  svg = svg[svg.index('<svg') :].strip()
+  return svg.replace('<svg ', f'<svg role="img" aria-label="{label}" ', 1)

@@ -1,0 +1,123 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of the study over the number of examples, with made-up results."""
+
+import math
+
+from absl.testing import absltest
+import numpy as np
+
+from experiments.scaling import examples
+from selfexplain_jax.studies import study
+from tests.studies import runs
+
+_ALL = 5000
+# How many times as many examples each arm needs.
+_RATIO = {'self': 1.0, 'stranger': 3.0, 'nearest_neighbour': 6.0}
+
+
+class ScalingExamplesTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.config = examples.get_config('patching')
+    self.results = study.Results(self.create_tempdir().full_path)
+
+  def plan(self):
+    return examples.plan(self.config, self.results)
+
+  def finish(self, run):
+    arm, asked = run.facts['arm'], run.facts['examples']
+    count = _ALL if asked == 'all' else asked
+    share = 0.1 + 0.05 * math.log(count / _RATIO[arm])
+    sums = np.tile([1000 * share, 1000.0], (8, 1))
+    (kept,) = run.arms
+    metrics = ('exact_match', 'exact_match_changed')
+    runs.make_result(
+      run.digest,
+      {kept: dict.fromkeys(metrics, sums)},
+      validation=None
+      if arm == 'nearest_neighbour'
+      else 0.9 - abs(run.facts['rate'] - 0.007),
+      examples=count,
+    ).write(self.results.directory)
+
+  def finish_all(self):
+    while to_do := [r for r in self.plan().runs if self.results.of(r) is None]:
+      for run in to_do:
+        self.finish(run)
+
+  def test_sizes_stop_at_what_there_is(self):
+    first = self.plan()
+    self.assertLen(first.runs, 6)
+    self.assertEqual({run.facts['examples'] for run in first.runs}, {'all'})
+    self.assertGreater(first.later, 0)
+    for run in first.runs:
+      self.finish(run)
+    then = self.plan()
+    self.assertEqual(then.later, 0)
+    sizes = (100, 300, 1000, 3000)
+    for arm in ('self', 'stranger'):
+      asked = [
+        (run.facts['examples'], run.facts['seed'])
+        for run in then.runs
+        if run.facts['arm'] == arm
+      ]
+      self.assertCountEqual(
+        asked,
+        [*[('all', 0)] * 3, *((n, 0) for n in sizes), ('all', 1), (100, 1)],
+      )
+      for run in then.runs:
+        if run.facts['arm'] == arm and run.facts['examples'] != 'all':
+          self.assertEqual(run.facts['rate'], 0.007)
+    neighbours = [run for run in then.runs if run.explainer is None]
+    self.assertEqual(
+      [run.facts['examples'] for run in neighbours], [*sizes, 'all']
+    )
+    self.assertLen({run.digest for run in then.runs}, 2 * 9 + 5)
+
+  def test_fewer_examples_of_the_same_set(self):
+    self.finish_all()
+    for run in self.plan().runs:
+      asked = run.facts['examples']
+      if run.explainer is not None:
+        self.assertEqual(
+          run.explainer.config.examples, 0 if asked == 'all' else asked
+        )
+      else:
+        explained = run.evaluation.inputs['explanations'].recipe
+        self.assertEqual(explained.stage == 'subset', asked != 'all')
+        if asked != 'all':
+          self.assertEqual(explained.config.examples, asked)
+
+  def test_ratios_are_recovered(self):
+    self.finish_all()
+    collected = examples.collect(self.config, self.results)
+    for metric in ('exact_match', 'exact_match_changed'):
+      found = collected.summary[metric]
+      points = found['curves']['self']
+      self.assertEqual(
+        [p['examples'] for p in points], [100, 300, 1000, 3000, _ALL]
+      )
+      self.assertEqual([p['seeds'] for p in points], [2, 1, 1, 1, 2])
+      for arm, ratio in found['ratios'].items():
+        self.assertAlmostEqual(ratio['value'], _RATIO[arm], places=4)
+    self.assertSameElements(collected.plots, ('examples',))
+    self.assertRegex(
+      collected.text, r'stranger needs for the scores of self: 3\.00 times'
+    )
+
+  def test_collected_from_files_alone(self):
+    self.finish_all()
+    again = study.Results(self.results.directory)
+    one, other = (
+      examples.collect(self.config, results)
+      for results in (self.results, again)
+    )
+    self.assertEqual(one, other)
+
+  def test_nothing_done_yet(self):
+    collected = examples.collect(self.config, self.results)
+    self.assertEqual((collected.text, collected.plots), ('', {}))
+
+
+if __name__ == '__main__':
+  absltest.main()

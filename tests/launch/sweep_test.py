@@ -1,0 +1,134 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of the sweep: its command line, and one run from nothing."""
+
+import contextlib
+import io
+import pathlib
+from unittest import mock
+
+from absl.testing import absltest
+
+from experiments.privileged_access import study as privileged_access
+from launch import sweep
+from launch import train_explainer
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.distributed import preemption
+from selfexplain_jax.studies import study as study_lib
+from tests.launch import binaries
+
+_CONFIG = '--config=experiments/privileged_access/study.py'
+_W = '--workdir=/nowhere/out'
+
+
+class CommandLineTest(absltest.TestCase):
+  def test_what_it_says_and_exits_with(self):
+    listed, sized, *wrong = binaries.run(
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--list'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--dry_run'],
+      ['launch.sweep', _W, f'{_CONFIG}:nothing'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--config.module=no.study'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--config.module=json'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--config.side_by_side=0'],
+      ['launch.sweep', _W, '--config=experiments/scaling/examples.py:no'],
+    )
+    self.assertEqual(listed.code, 0, listed.stderr)
+    lines = listed.stdout.splitlines()
+    self.assertLen(lines, 4)
+    self.assertRegex(
+      lines[0], r'^to do +[0-9a-f]{16} +task patching, .*arm self'
+    )
+    self.assertRegex(
+      lines[-1], r'^3 runs, 3 of them to do .* roughly [\d.]+ min'
+    )
+    self.assertEqual(sized, listed)
+    self.assertFalse(pathlib.Path('/nowhere').exists())
+    for ended, said in zip(
+      wrong,
+      (
+        "no part 'nothing'",
+        "config.module is 'no.study'",
+        "'json', which has no plan",
+        'side_by_side=0: expected at least 1',
+        "no question type 'no'",
+      ),
+      strict=True,
+    ):
+      self.assertEqual(ended.code, 2, ended.stderr)
+      self.assertIn(said, ended.stderr)
+      self.assertLen(ended.stderr.strip().splitlines(), 1)
+
+
+class SweepTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.addCleanup(setattr, preemption, '_asked', False)
+    # One run, that of the arm that needs most.
+    self.enter_context(
+      mock.patch.object(
+        privileged_access,
+        '_TEST_CELLS',
+        {'patching': (('target', 'rotated_ridge'),)},
+      )
+    )
+    self.config = privileged_access.get_config('test')
+    self.results = pathlib.Path(self.create_tempdir().full_path)
+    self.config.results = str(self.results)
+
+  def sweep(self, workdir) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      sweep.run(self.config, str(workdir))
+    return printed.getvalue()
+
+  def test_a_run_from_nothing(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path)
+    printed = self.sweep(workdir)
+    self.assertIn('rotated ridge', printed)
+    plan = privileged_access.plan(
+      self.config, study_lib.Results(self.results / 'privileged_access')
+    )
+    (run,) = plan.runs
+    place = self.results / 'privileged_access' / f'{run.digest[:16]}.json'
+    self.assertTrue(place.exists())
+
+    # The figures are those of the evaluation.
+    evaluation = workdir / run.evaluation.folder
+    figures = files.read_json(evaluation / 'metrics.json', 'figures')
+    summary = files.read_json(place.parent / 'summary.json', 'summary')
+    self.assertEqual(summary['undone'], [])
+    row = summary['patching']['target']['rows']['rotated_ridge']
+    for metric in ('exact_match', 'exact_match_changed', 'macro_f1'):
+      self.assertEqual(
+        row[metric]['value'], figures['rows']['self'][metric]['value']
+      )
+      self.assertEqual(
+        row[metric]['ci95'], figures['rows']['self'][metric]['ci95']
+      )
+    balanced = figures['balanced_rows']['self']['exact_match']['value']
+    self.assertEqual(row['exact_match_balanced']['value'], balanced)
+
+    # With the file of the result, nothing is done again, wherever that is.
+    kept = {f.name: f.read_bytes() for f in place.parent.iterdir()}
+    fresh = pathlib.Path(self.create_tempdir().full_path) / 'fresh'
+    with mock.patch.object(train_explainer, 'run', side_effect=AssertionError):
+      self.assertEqual(self.sweep(fresh), printed)
+    self.assertFalse(fresh.exists())
+    self.assertEqual(
+      kept, {f.name: f.read_bytes() for f in place.parent.iterdir()}
+    )
+
+  def test_a_failing_run_is_told_at_the_end(self):
+    for error, raised in (
+      (errors.InputError('bad set'), errors.InputError),
+      (ValueError('a fault'), RuntimeError),
+    ):
+      stages = dict.fromkeys(sweep._STAGES, mock.Mock(side_effect=error))
+      with mock.patch.object(sweep, '_STAGES', stages):
+        with self.assertRaisesRegex(raised, f'1 runs failed.*{error}'):
+          self.sweep(self.create_tempdir().full_path)
+      summary = self.results / 'privileged_access' / 'summary.json'
+      self.assertLen(files.read_json(summary, 'summary')['undone'], 1)
+
+
+if __name__ == '__main__':
+  absltest.main()
