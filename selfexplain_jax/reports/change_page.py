@@ -165,6 +165,7 @@ def _maps(
         [kind.replace(' to ', '–') for kind in treatments],
         values,
         own['n'],
+        title=task.treatments,
         difference=short == 'gain',
       ),
     }

@@ -53,7 +53,11 @@ def render(
     errors.InputError: if predictions lack a column, or have no record of an
       arm in metrics.
   """
-  said = page.by_arm(predictions, metrics['rows'], _COLUMNS)
+  parts = {p: title for p, title in _PARTS.items() if f'{p}rows' in metrics}
+  # Where no feature is active anywhere there are answers, but no figures.
+  rows = metrics.get('rows', {})
+  everybody = rows or dict.fromkeys(predictions['arm'].to_pylist())
+  said = page.by_arm(predictions, everybody, _COLUMNS)
   arms = list(said)
   main = arms[0]
   beside = [arm for arm in _BESIDE if arm in arms and arm != main]
@@ -64,9 +68,9 @@ def render(
     main=main,
     asked=wording.asked(metrics),
     gaps=_gaps(metrics),
-    share_of_label=_share_of_label(metrics['rows']),
-    exact_match_plot=page.exact_match_plot(metrics['rows'], arms),
-    parts={p: title for p, title in _PARTS.items() if f'{p}rows' in metrics},
+    share_of_label=_share_of_label(rows),
+    exact_match_plot=page.exact_match_plot(rows, arms) if rows else '',
+    parts=parts,
     cards=cards,
     layers=sorted({card['layer'] for card in cards}),
     beside=beside,
@@ -97,11 +101,11 @@ def _gaps(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _share_of_label(rows: Mapping[str, Any]) -> float | None:
   """Self's simulator correlation as a share of what the labels get."""
-  if 'self' not in rows or not rows['label']['simulator']['value']:
+  if not {'self', 'label'} <= rows.keys():
     return None
-  return (
-    rows['self']['simulator']['value'] / rows['label']['simulator']['value']
-  )
+  own, label = (rows[a]['simulator']['value'] for a in ('self', 'label'))
+  # Of labels that predict nothing, or the wrong way round, there is no share.
+  return None if own is None or not label or label < 0 else own / label
 
 
 def _cards(
@@ -139,7 +143,7 @@ def _cards(
         )
         for arm in beside
       },
-      'exemplars': [_tokens(d) for d in documents.get(row['record'], [])],
+      'exemplars': _exemplars(documents.get(row['record'], [])),
     }
     for row in _chosen(labelled, seed)
   ]
@@ -161,14 +165,43 @@ def _chosen(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
   return list(itertools.islice(taken, LIMIT))
 
 
-def _tokens(exemplar: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _exemplars(documents: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+  """Returns a vector's documents: their tokens, and what they show in words."""
+  top = max((max(d['activations']) for d in documents), default=0.0)
+  return [{'tokens': _tokens(d, top), 'words': _in_words(d)} for d in documents]
+
+
+def _in_words(exemplar: Mapping[str, Any]) -> str:
+  """Says in numbers what shading and underlining show; BOS is not counted."""
+  values = np.array(exemplar['activations'])
+  peak, active = int(values.argmax()), values > 0
+  text = (
+    f'Peak {values[peak]:.3g} at “{exemplar["tokens"][peak]}”, active at '
+    f'{active.sum()} of {len(values) - 1} tokens'
+  )
+  if not exemplar['claimed']:
+    return f'{text}.'
+  claimed = np.array(exemplar['claimed'])[1:]
+  return (
+    f'{text}; the description holds at {claimed.sum()}, '
+    f'{(claimed & active[1:]).sum()} of them active.'
+  )
+
+
+def _tokens(exemplar: Mapping[str, Any], top: float) -> list[dict[str, Any]]:
   """Returns a document's tokens with their shading, from 0 to 1.
 
-  Tokens far from any activity are left out.
+  Tokens are left out that are far from any activity and from where the
+  description holds.
+
+  Args:
+    exemplar: a row of exemplars.
+    top: the vector's largest activation, which is shaded most.
   """
   values = np.array(exemplar['activations'])
   claimed = exemplar['claimed'] or [False] * len(values)
-  away = np.abs(np.arange(len(values))[:, None] - np.flatnonzero(values > 0))
+  near = np.flatnonzero((values > 0) | claimed)
+  away = np.abs(np.arange(len(values))[:, None] - near)
   shown = away.min(1) <= _AROUND
   tokens: list[dict[str, Any]] = []
   for place in np.flatnonzero(shown).tolist():
@@ -179,7 +212,7 @@ def _tokens(exemplar: Mapping[str, Any]) -> list[dict[str, Any]]:
         'place': place,
         'text': exemplar['tokens'][place],
         'value': values[place],
-        'shade': round(float(values[place] / values.max()), 2),
+        'shade': round(float(values[place] / top), 2),
         'claimed': bool(claimed[place]),
       }
     )

@@ -62,9 +62,9 @@ def write_index(
       'gaps': [
         {'title': title, 'test': figures['tests'][name]['exact_match']}
         for name, (title, *_) in wording.GAPS.items()
-        if name in figures['tests']
+        if name in figures.get('tests', {})
       ],
-      'self': figures['rows'].get('self', {}).get('exact_match'),
+      'self': figures.get('rows', {}).get('self', {}).get('exact_match'),
     }
     for link, figures in pages.items()
   ]

@@ -2,7 +2,8 @@
 """Plots for people who look, as SVG to put into a page.
 
 Equal input gives equal bytes. Text stays text, so that it can be read aloud,
-searched and copied. Colours are told apart by the colour-blind and in grey.
+searched and copied. Colours are told apart by the colour-blind and in grey, and
+those outside cells follow the page where it is dark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,24 @@ from selfexplain_jax.reports import wording
 
 _INK = '#1a1a1a'
 _EMPHASIS = '#0060a8'
+_PAPER = '#ffffff'
+_GRID = '#dddddd'
+# Within cells, whose colours are the same on any page.
 _EMPTY = '#e4e4e4'
+_ON_BRIGHT, _ON_DARK = '#111111', '#fefefe'
+# What a page may say that these are; alone, plots are for white paper.
+_THEME = {
+  _INK: 'currentColor',
+  _EMPHASIS: f'var(--blue, {_EMPHASIS})',
+  _PAPER: f'var(--paper, {_PAPER})',
+  _GRID: f'var(--line, {_GRID})',
+}
 _STYLE: dict[Any, Any] = {
   'svg.fonttype': 'none',
   'font.size': 10,
   'axes.edgecolor': '#777777',
+  'axes.facecolor': 'none',
+  'figure.facecolor': 'none',
   'text.color': _INK,
   'axes.labelcolor': _INK,
   'xtick.color': _INK,
@@ -69,7 +83,7 @@ def whiskers(
         marker='o',
         markersize=8 if y == 0 else 6.5,
         color=colour,
-        markerfacecolor='white' if y else colour,
+        markerfacecolor=_PAPER if y else colour,
         markeredgewidth=1.4,
         clip_on=False,  # At 0 and at 1 half of it is outside.
       )
@@ -88,7 +102,7 @@ def whiskers(
   axes.tick_params(length=0)
   axes.tick_params(axis='y', pad=8)
   axes.set_axisbelow(True)
-  axes.grid(axis='x', color='#dddddd', linewidth=0.8)
+  axes.grid(axis='x', color=_GRID, linewidth=0.8)
   axes.spines[:].set_visible(False)
   return _svg(figure, name, description)
 
@@ -101,19 +115,21 @@ def heat_map(
   column_labels: Sequence[str],
   values: Table,
   counts: Sequence[Sequence[int]],
+  title: str = 'layers',
   difference: bool = False,
 ) -> str:
-  """Draws shares, or differences of shares, over position kind x layers.
+  """Draws shares, or differences of shares, over places x treatments.
 
   Shares are coloured from 0 to 1; differences from minus to plus the largest.
 
   Args:
     name: of the plot, unique in the page.
     description: what it shows, for those who do not see it.
-    row_labels: position kinds.
-    column_labels: layer blocks.
+    row_labels: places.
+    column_labels: treatments.
     values: [rows, columns], None in cells without records.
     counts: numbers of records, [rows, columns].
+    title: what the columns are.
     difference: whether values are differences.
 
   Returns:
@@ -134,14 +150,14 @@ def heat_map(
   )
   for i, row in enumerate(values):
     for j, value in enumerate(row):
-      cell = patches.Rectangle((j, i), 1, 1, edgecolor='white')
+      cell = patches.Rectangle((j, i), 1, 1, edgecolor=_PAPER)
       axes.add_patch(cell)
       if value is None:
         cell.set(facecolor=_EMPTY, edgecolor='#999999', hatch='////')
         continue
       colour = _COLOUR_MAP((value - low) / (high - low))
       cell.set_facecolor(colour)
-      ink = _INK if _brightness(colour) > 0.5 else 'white'
+      ink = _ON_BRIGHT if _brightness(colour) > 0.5 else _ON_DARK
       text = wording.signed(value) if difference else f'{100 * value:.0f}%'
       for y, size, line in (
         (i + 0.5, 10.5, text),
@@ -159,7 +175,7 @@ def heat_map(
   axes.set_ylim(rows, 0)
   axes.set_xticks([j + 0.5 for j in range(columns)], column_labels, fontsize=9)
   axes.set_yticks([i + 0.5 for i in range(rows)], row_labels)
-  axes.set_xlabel('layers')
+  axes.set_xlabel(title)
   axes.tick_params(length=0)
   axes.spines[:].set_visible(False)
   return _svg(figure, name, description)
@@ -182,5 +198,7 @@ def _svg(figure: figure_lib.Figure, name: str, description: str) -> str:
     figure.savefig(content, format='svg', metadata=nothing)
   svg = content.getvalue()
   svg = svg[svg.index('<svg') :].replace('<g id="', '<g data-part="').strip()
+  for colour, meant in _THEME.items():
+    svg = svg.replace(f': {colour}', f': {meant}')
   label = html.escape(description, quote=True)
   return svg.replace('<svg ', f'<svg role="img" aria-label="{label}" ', 1)

@@ -39,8 +39,9 @@ def table(figures: Mapping[str, Any]) -> str:
     '',
     _line('arm', list(scores.values()), _SCORE),
   ]
-  for arm in wording.in_order(figures['rows']):
-    found = figures['rows'][arm]
+  rows = figures.get('rows', {})  # None where no feature is ever active.
+  for arm in wording.in_order(rows):
+    found = rows[arm]
     lines.append(_line(arm, [_estimate(found[m]) for m in scores], _SCORE))
   for prefix, title in _PARTS.items():
     if figures.get(f'{prefix}tests'):

@@ -4,6 +4,7 @@
 import re
 
 from absl.testing import absltest
+import pyarrow as pa
 
 from selfexplain_jax import errors
 from selfexplain_jax.reports import html
@@ -54,6 +55,90 @@ class FeaturePageTest(absltest.TestCase):
     shades = [re.findall('--shade: ([0-9.]+)', style) for _, style, _ in tokens]
     self.assertEqual(shades, [[], [], ['1.0'], ['0.25'], []])
 
+  def _page_of(self, *documents):
+    """The first feature's card, with these documents."""
+    rows = [{'record': 0, 'document': 3, **d} for d in documents]
+    exemplars = pa.Table.from_pylist(rows)
+    tables = {**self.made['tables'], 'exemplars': exemplars}
+    cards = _cards(html.render(self.made['metrics'], tables))
+    return next(c for c in cards if 'feature 0<' in c)
+
+  def test_shading_is_of_the_features_largest_activation(self):
+    tokens = ['<bos>', 'a', 'b']
+    card = self._page_of(
+      {'tokens': tokens, 'activations': [0.0, 8.0, 2.0], 'claimed': []},
+      {'tokens': tokens, 'activations': [0.0, 0.0, 4.0], 'claimed': []},
+    )
+    shades = re.findall('--shade: ([0-9.]+)', card)
+    self.assertEqual(shades, ['1.0', '0.25', '0.5'])
+
+  def test_numbers_stand_below_and_in_titles_for_those_who_see_no_colour(self):
+    card = self._page_of(
+      {
+        'tokens': ['<bos>', *'abcde'],
+        'activations': [0.0, 0.0, 4.0, 1.5, 0.0, 0.0],
+        'claimed': [False, True, True, False, False, True],
+      }
+    )
+    self.assertIn(
+      'Peak 4 at “b”, active at 2 of 5 tokens; the description holds at 3, 1 '
+      'of them active.',
+      card,
+    )
+    self.assertEqual(
+      re.findall('title="(.*?)"', card),
+      [
+        'activation 0, the description holds',
+        'activation 4, the description holds',
+        'activation 1.5',
+        'activation 0, the description holds',
+      ],
+    )
+
+  def test_false_alarms_far_from_activity_are_shown(self):
+    active, claimed = [0.0] * 60, [False] * 60
+    active[5], claimed[50] = 1.0, True
+    tokens = [f'w{i}' for i in range(60)]
+    card = self._page_of(
+      {'tokens': tokens, 'activations': active, 'claimed': claimed}
+    )
+    self.assertRegex(card, 'class="token claimed"[^>]*>w50<')
+    self.assertNotIn('>w30<', card)
+
+  def test_descriptions_that_cannot_be_executed_claim_no_token(self):
+    card = self._page_of(
+      {'tokens': ['<bos>', 'a'], 'activations': [0.0, 1.0], 'claimed': []}
+    )
+    self.assertIn('Peak 1 at “a”, active at 1 of 1 tokens.', card)
+    self.assertNotIn('holds', card)
+
+  def test_where_no_feature_is_active_there_are_answers_but_no_figures(self):
+    metrics = {
+      k: v
+      for k, v in self.made['metrics'].items()
+      if k not in ('rows', 'tests')
+    }
+    metrics.update(n=0, groups=0, silent=40)
+    tables = {**self.made['tables'], 'exemplars': pa.Table.from_pylist([])}
+    text = html.render(metrics, tables)
+    self.assertLen(_cards(text), 40)
+    self.assertNotIn('<svg', text)
+    self.assertIn('0 features of split test', text_lib.table(metrics))
+    directory = self.create_tempdir().full_path
+    html.write_index(directory, {'a/report.html': metrics})
+
+  def test_vectors_without_labels_have_figures_of_their_own(self):
+    metrics = dict(self.made['metrics'])
+    estimate = {'value': 0.125, 'ci95': [0.0625, 0.25]}
+    metrics['activation_n'] = 7
+    metrics['activation_rows'] = {'self': {'simulator': estimate}}
+    text = html.render(metrics, self.made['tables'])
+    table = text.split('<caption>Activations in place of features')[1]
+    table = table.split('</table>')[0]
+    self.assertIn('(n = 7)', table)
+    self.assertIn('12.5% <small>6.2 to 25.0</small>', table)
+    self.assertNotIn('exact label', table)
+
   def test_a_feature_without_exemplars_says_so(self):
     card = next(c for c in self.cards if 'feature 39<' in c)
     self.assertIn('active in none of the 20 documents', card)
@@ -78,6 +163,15 @@ class FeaturePageTest(absltest.TestCase):
     text = html.render(metrics, self.made['tables'])
     self.assertIn('predict activations 90.0% as well', text)
 
+  def test_no_share_of_what_is_undefined(self):
+    for arm in ('self', 'label'):
+      metrics = dict(self.made['metrics'])
+      undefined = {'value': None, 'ci95': [None, None]}
+      scores = {**metrics['rows'][arm], 'simulator': undefined}
+      metrics['rows'] = {**metrics['rows'], arm: scores}
+      text = html.render(metrics, self.made['tables'])
+      self.assertNotIn('as well as', text)
+
   def test_controls_alone(self):
     made = fixtures.described(arms=('label', 'majority'))
     text = html.render(made['metrics'], made['tables'])
@@ -94,6 +188,10 @@ class FeaturePageTest(absltest.TestCase):
     text = html.render(self.made['metrics'], tables)
     self.assertNotIn('<img', text)
     self.assertIn('&lt;img', text)
+    card = self._page_of(
+      {'tokens': ['<bos>', attack], 'activations': [0.0, 1.0], 'claimed': []}
+    )
+    self.assertNotIn('<img', card)
 
   def test_bad_predictions_are_refused(self):
     tables = dict(self.made['tables'])

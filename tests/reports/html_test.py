@@ -259,6 +259,10 @@ class ReportTest(absltest.TestCase):
       self.assertIsNotNone(found, claim['done'])
       self.assertEqual(found[1], claim['token'])
     self.assertIn('A piece of it, such as a', text)
+    maps = re.findall('<svg.*?</svg>', text, re.S)[1:]
+    for svg in maps:
+      self.assertRegex(svg, '<text[^>]*>what was done</text>')
+      self.assertNotRegex(svg, '<text[^>]*>layers</text>')
     self.assertNotIn('layers', ' '.join(c['done'] for c in claims))
     self.assertLen(by_record, 900)
 

@@ -59,6 +59,24 @@ class PlotsTest(absltest.TestCase):
     texts = _texts(_map([[-0.05, 0.1]], difference=True))
     self.assertContainsSubset(['−5.0', '+10.0'], texts)
 
+  def test_columns_are_called_what_they_are(self):
+    self.assertIn('layers', _texts(_map([[0.5]])))
+    texts = _texts(_map([[0.5]], title='what was done'))
+    self.assertIn('what was done', texts)
+    self.assertNotIn('layers', texts)
+
+  def test_lines_and_text_follow_the_page_but_cells_do_not(self):
+    estimates = [{'value': 0.5, 'ci95': [0.4, 0.6]}] * 2
+    whiskers = plots.whiskers('a', 'b', ['x', 'y'], estimates)
+    for svg in (whiskers, _map([[0.0, 1.0]])):
+      self.assertIn('currentColor', svg)
+      for fixed in (': #1a1a1a', ': #0060a8', ': #ffffff', ': #dddddd'):
+        self.assertNotIn(fixed, svg)
+    self.assertIn('var(--blue, #0060a8)', whiskers)
+    # Ink in a dark cell and in a bright one.
+    self.assertIn('#fefefe', _map([[0.0]]))
+    self.assertIn('#111111', _map([[1.0]]))
+
   def test_brighter_is_more_and_empty_cells_are_hatched(self):
     fills = _fills(_map([[0.0, 0.5, 1.0, None]]))[-4:]
     brightness = [
