@@ -8,6 +8,7 @@ holds and 0 elsewhere, whatever comes before.
 
 import functools
 
+from flax import nnx
 import jax.numpy as jnp
 import numpy as np
 
@@ -42,7 +43,7 @@ def model() -> decoder.Decoder:
   made = tiny.model(
     layers=1, width=size, vocabulary=size, heads=1, kv_heads=1, mlp_width=4
   )
-  setattr(made, 'embedding', made.embedding.replace(jnp.eye(size)))
+  made.embedding = nnx.Param(jnp.eye(size), axes=made.embedding.axes)
   for name in ('output', 'down'):
     matrix = getattr(made.layers, name)
     nothing = jnp.zeros_like(matrix.get_value())
