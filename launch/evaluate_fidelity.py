@@ -144,4 +144,4 @@ def run(
 
 
 if __name__ == '__main__':
-  cli.launch(run, config='experiments/patching/evaluation.py')
+  cli.launch(run, config='experiments/evaluation.py')

@@ -264,4 +264,4 @@ def _examples(
 
 
 if __name__ == '__main__':
-  cli.launch(run, config='experiments/patching/explainer.py')
+  cli.launch(run, config='experiments/explainer.py')

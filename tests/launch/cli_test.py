@@ -18,6 +18,7 @@ _STAGES = (
   'launch.evaluate_fidelity',
   'launch.make_explanations',
   'launch.pretrain_target',
+  'launch.train_dictionary',
   'launch.train_explainer',
 )
 _DUMP = 'launch.dump_activations'
@@ -45,12 +46,20 @@ _BAD = {
     "no attribute 'get_config'",
   ),
   'needless argument': (
-    [_DUMP, _W, '--config=experiments/world/dump.py:small'],
+    [
+      'launch.train_explainer',
+      _W,
+      '--config=experiments/explainer.py:small',
+    ],
     'get_config() takes 0 positional arguments',
   ),
   'unknown argument': (
     [_PRETRAIN, _W, '--config=experiments/world/pretrain.py:me'],
-    "no model 'me': expected target, twin, stranger",
+    "no model 'me': expected target, ",
+  ),
+  'unknown kind of prompts': (
+    [_DUMP, _W, '--config=experiments/world/dump.py:books'],
+    "no source 'books': expected biographies or documents",
   ),
   'unknown size': (
     ['launch.quickstart', _W, '--config=experiments/quickstart.py:tset'],
@@ -123,7 +132,7 @@ class CommandLineTest(parameterized.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     lines = [line for line, _ in _BAD.values()]
-    stages = [*_STAGES, 'launch.quickstart']
+    stages = [*_STAGES, 'launch.quickstart', 'launch.sweep']
     ended = binaries.run(*lines, *([stage, '--help'] for stage in stages))
     cls.ended = dict(zip([*_BAD, *stages], ended, strict=True))
 
@@ -137,13 +146,15 @@ class CommandLineTest(parameterized.TestCase):
     self.assertNotIn('Traceback', ended.stderr)
     self.assertEmpty(ended.stdout)
 
-  @parameterized.parameters(*_STAGES, 'launch.quickstart')
+  @parameterized.parameters(*_STAGES, 'launch.quickstart', 'launch.sweep')
   def test_help(self, stage: str):
     ended = self.ended[stage]
     self.assertEqual(ended.code, 0, ended)
     for flag in ('--workdir', '--config', '--[no]dry_run', '--config.'):
       self.assertIn(f'  {flag}', ended.stdout)
-    self.assertIn('seed=0\n', ended.stdout)
+    # A study's seeds are those of its runs.
+    if stage != 'launch.sweep':
+      self.assertIn('seed=0\n', ended.stdout)
     self.assertEmpty(ended.stderr)
 
 
