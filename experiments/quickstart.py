@@ -33,6 +33,10 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
   config.ablation = ablation.get_config()
   config.self_explainer = explainer.get_config()
   config.stranger_explainer = explainer.get_config()
+  for trained in (config.self_explainer, config.stranger_explainer):
+    # Fewer than would be best: all of this is to take a quarter of an hour.
+    trained.steps = 1100
+    trained.evaluate_every = trained.checkpoint_every = 550
   for task in ('features', 'patching', 'ablation'):
     config[f'{task}_evaluation'] = evaluation.get_config()
   if size == 'test':
