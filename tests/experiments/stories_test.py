@@ -39,7 +39,7 @@ class StoriesTest(absltest.TestCase):
     made = stories.get_config('explanations')
     made.target = str(_MODEL)
     made.store = f'{self.out}/store'
-    with self.assertRaisesRegex(errors.InputError, 'no cells of split'):
+    with self.assertRaisesRegex(errors.InputError, 'nothing to ask in split'):
       make_explanations.run(made, f'{self.out}/set')
 
   def test_dump_explanations_and_evaluation(self):
@@ -83,14 +83,14 @@ class StoriesTest(absltest.TestCase):
       own[row['text']] = row['clean_token']
     seen = set()
     for row in explained.rows:
-      self.assertTrue(re.fullmatch(r't\d+', row['patched_token']), row)
+      self.assertTrue(re.fullmatch(r't\d+', row['treated_token']), row)
       if row['first_layer'] != _LAYERS - 1:
         continue
-      if row['position_kind'] != 'last_token':
+      if row['place'] != 'last_token':
         self.assertFalse(row['changed'], row)
         seen.add('elsewhere')
       elif row['counterfactual_text'] in own:
-        self.assertEqual(row['patched_token'], own[row['counterfactual_text']])
+        self.assertEqual(row['treated_token'], own[row['counterfactual_text']])
         seen.add('last_token')
     self.assertEqual(seen, {'elsewhere', 'last_token'})
     self.assertBetween(
