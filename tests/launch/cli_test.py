@@ -97,6 +97,14 @@ _BAD = {
     ],
     '--config.explainers.self is missing',
   ),
+  'a config of another binary': (
+    [_DUMP, _W, '--config=experiments/explainer.py', '--config.target=T'],
+    'config has no field prompts_per_shard',
+  ),
+  'a config that is no study': (
+    ['launch.sweep', _W, '--config=experiments/explainer.py'],
+    'config has no field side_by_side',
+  ),
   'too many devices': (
     [_DUMP, _W, '--config.target=T', '--config.mesh.tensor=7'],
     'x 7 (data x fsdp x tensor)',
