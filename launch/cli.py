@@ -196,10 +196,10 @@ def require(config: ml_collections.ConfigDict, *names: str) -> None:
     names: fields, with dots where they are nested.
 
   Raises:
-    errors.InputError: naming the first that is empty.
+    errors.InputError: naming the first that is empty, or not there.
   """
   for name in names:
-    if not operator.attrgetter(name)(config):
+    if not _field(config, name):
       raise errors.InputError(
         f'--config.{name} is missing: expected a directory'
       )
@@ -213,13 +213,25 @@ def require_least(config: ml_collections.ConfigDict, **least: int) -> None:
     **least: fields and their least values.
 
   Raises:
-    errors.InputError: naming the first field that is too small.
+    errors.InputError: naming the first field that is too small, or not there.
   """
   for name, value in least.items():
-    if config[name] < value:
+    found = _field(config, name)
+    if found < value:
       raise errors.InputError(
-        f'config has {name}={config[name]}: expected at least {value}'
+        f'config has {name}={found}: expected at least {value}'
       )
+
+
+def _field(config: ml_collections.ConfigDict, name: str) -> Any:
+  """Returns a field; without it the config is of another binary."""
+  try:
+    return operator.attrgetter(name)(config)
+  except AttributeError as e:
+    raise errors.InputError(
+      f'config has no field {name}: expected a configuration of this binary, '
+      'see --help'
+    ) from e
 
 
 def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:

@@ -75,7 +75,15 @@ def run(
     },
   }
   if config.initial:
-    inputs['initial model'] = huggingface.weight_hash(config.initial)
+    initial = huggingface.weight_hash(config.initial)
+    inputs['initial model'] = initial
+    if explainers and initial != explainer_lib.training(explainers['self']).get(
+      'initial'
+    ):
+      raise errors.InputError(
+        f'config.initial is {config.initial}: expected the model that '
+        f'{explainers["self"]} was trained from'
+      )
   chosen = explained.split(config.split)[: config.examples or None]
   if not len(chosen):
     raise errors.InputError(
@@ -130,9 +138,11 @@ def run(
     'split': config.split,
     'seed': config.seed,
     'versions': {v: importlib.metadata.version(v) for v in _VERSIONS},
-    'same_when_shuffled': asked.same_when_shuffled(),
     **task.evaluation.score(said, shown, explained, chosen, config.seed),
   }
+  if asked.shows_vectors:
+    figures['same_when_shuffled'] = asked.same_when_shuffled()
+    figures['same_answer_when_shuffled'] = asked.same_answer_when_shuffled()
   for name, table_ in tables.items():
     content = io.BytesIO()
     parquet.write_table(table_, content)

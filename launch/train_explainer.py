@@ -6,6 +6,7 @@ split, and WORKDIR/metrics.json, which says how it did there with its real
 vectors and with shuffled ones.
 """
 
+import dataclasses
 import functools
 
 from absl import logging
@@ -58,6 +59,7 @@ def run(
     checkpoint_every=1,
   )
   cli.require_least(config.replay, batch=0, weight=0)
+  cli.require_least(config.projection, rows=1)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 
@@ -72,20 +74,21 @@ def run(
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, tokenizer = artefact.load(config.initial, mesh)
+    # Of all records: others than those of training are asked about, too.
     blocks = layer_blocks.distinct(
-      languages[name].layers(explained.rows[i])
+      languages[name].layers(row)
       for name, explained in sets.items()
-      for i in chosen[name]
-      if explained.rows[i]['vectors']
+      for row in explained.rows
+      if row['vectors']
     )
-    width = next(iter(sets.values())).vectors.shape[1]
+    sets = _of_width(sets, model.config.width)
     injection = injection_lib.make(
       config.injection,
       model,
       tokenizer.vector_id,
       config.injection_block,
       blocks,
-      _projection(config, model, width, blocks, mesh),
+      _projection(config, model, sets, blocks, mesh),
     )
     rows = pipeline.PackedRows(
       [
@@ -200,15 +203,30 @@ def _read(
   return sets
 
 
+def _of_width(
+  sets: dict[str, explanations.ExplanationSet], width: int
+) -> dict[str, explanations.ExplanationSet]:
+  """Returns sets as they are, or with no vectors of another width."""
+  if any(len(explained.vectors) for explained in sets.values()):
+    return sets
+  none = np.zeros((0, width), np.float32)
+  return {
+    name: dataclasses.replace(explained, vectors=none)
+    for name, explained in sets.items()
+  }
+
+
 def _projection(
   config: ml_collections.ConfigDict,
   model: decoder.Decoder,
-  width: int,
+  sets: dict[str, explanations.ExplanationSet],
   blocks: layer_blocks.LayerBlocks,
   mesh: jax.sharding.Mesh,
 ) -> np.ndarray | None:
   """Where the projections of vectors start, f32[C, E, D], or None for none."""
   wanted = config.projection
+  explained = next(iter(sets.values()))
+  width = explained.vectors.shape[1]
   projection.check(wanted.start, width, model.config.width)
   match wanted.start:
     case 'none':
@@ -221,6 +239,13 @@ def _projection(
     raise errors.InputError(
       '--config.target is missing: expected the directory of the target, whose '
       'activations a ridge projection starts from'
+    )
+  expected = explained.manifest['target']['weight_hash']
+  if huggingface.weight_hash(config.target) != expected:
+    raise errors.InputError(
+      f'{config.target} is not the model that the sets explain: expected '
+      f'weight_hash {expected[:12]}…, a ridge projection starts from its '
+      'activations'
     )
   target, tokenizer = artefact.load(config.target, mesh)
   if tokenizer.digest() != artefact.load_tokenizer(config.initial).digest():
@@ -253,7 +278,7 @@ def _examples(
   blocks[count > 0] = injection.layer_blocks.ids(layers[count > 0])
   return pipeline.Examples(
     task=name,
-    questions=questions_lib.encode_rows(
+    questions=questions_lib.encode(
       rows, tokenizer, language, language.PHRASINGS
     ),
     vectors=np.zeros_like(vectors) if config.text_only else vectors,

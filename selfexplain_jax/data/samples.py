@@ -65,6 +65,12 @@ def sample_prompts(
     errors.InputError: if the model has no BOS to begin with, or a number is too
       small.
   """
+  most = model.config.max_positions
+  if length > most:
+    raise errors.InputError(
+      f'samples have length={length}: expected at most {most}, the '
+      'positions of the model'
+    )
   if tokenizer.bos_id is None:
     raise errors.InputError(
       'the model has no begin token: expected one, samples begin with it'

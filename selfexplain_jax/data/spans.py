@@ -32,11 +32,14 @@ class SpannedPrompts:
 
 
 def of_positions(prompts: prompts_lib.Prompts) -> SpannedPrompts:
-  """Returns prompts whose spans are the single tokens at their positions."""
+  """Returns prompts whose spans are the single tokens at their positions.
+
+  The first token is none of them: in short samples it is BOS.
+  """
   return SpannedPrompts(
     prompts,
     {
-      kind: np.stack([at, at + 1], 1).astype(np.int32)
+      kind: (np.stack([at, at + 1], 1) * (at > 0)[:, None]).astype(np.int32)
       for kind, at in prompts.positions.items()
     },
   )

@@ -35,10 +35,15 @@ def load(directory: files.PathLike, weight_hash: str) -> Dictionaries:
     weight_hash: of the target that they have to be of.
 
   Raises:
-    errors.InputError: if the run is not finished, or is of another target.
+    errors.InputError: if the run is not finished, or is of another stage or
+      target.
   """
   folder = files.path(directory)
   note = files.read_json(folder / 'metrics.json', 'figures of dictionaries')
+  if not {'site', 'target', 'layers'} <= note.keys():
+    raise errors.InputError(
+      f'{folder} holds no dictionaries: expected a workdir of train_dictionary'
+    )
   if note['target'] != weight_hash:
     raise errors.InputError(
       f'{folder} holds dictionaries of another model: expected those of '

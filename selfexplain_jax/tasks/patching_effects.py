@@ -177,6 +177,11 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   """
   sampling.check(config)
   prompts = prompts_lib.read(config.store)
+  if not prompts.positions:
+    raise errors.InputError(
+      f'{config.store} has no position kinds: expected a store of prompts that '
+      'can be patched, not of documents'
+    )
   store = reader.open_store(config.store)
   spec, layers = store.manifest.spec, target.model.config.layers
   if spec.weight_hash != target.weight_hash:
