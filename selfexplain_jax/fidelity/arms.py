@@ -75,6 +75,17 @@ class Asked:
     """
     return int(np.sum(np.all(self.shuffled() == self.vectors, (1, 2))))
 
+  def same_answer_when_shuffled(self) -> int:
+    """How many get vectors of a record with their own answer, theirs included.
+
+    Whoever is right with those may read them all the same.
+    """
+    order = controls.permute_within(
+      columns(self.explained, self.chosen), self.seed
+    )
+    answers = np.array([row['answer'] for row in self.rows])
+    return int(np.sum((answers[order] == answers) & (answers != '')))
+
   def misplaced(self) -> list[task_lib.Record]:
     """The records, each asked about the layers of another; none if none are.
 
@@ -129,13 +140,16 @@ def say(
   language, tokenizer = asked.task.language, explainer.tokenizer
   rows = list(asked.rows) if rows is None else rows
   phrasings = explainer.phrasings.get(language.NAME, language.PHRASINGS)
-  encoded = questions_lib.encode_rows(rows, tokenizer, language, phrasings[:1])
+  encoded = questions_lib.encode(rows, tokenizer, language, phrasings[:1])
   shown = tokenizer.encode(examples) if examples else []
   bos = 0 if tokenizer.bos_id is None else 1  # Every question begins with it.
   # Those of the vectors, also where the question names others.
   layers = np.array([language.layers(row) for row in asked.rows])
   showing = np.array([bool(row['vectors']) for row in rows])
   blocks = np.zeros(vectors_NxKxD.shape[:2], np.int32)
+  if not showing.any():  # The set's vectors may be of another width.
+    width = explainer.model.config.width
+    vectors_NxKxD = np.zeros((*blocks.shape, width), np.float32)
   ids = explainer.injection.layer_blocks.ids(layers[showing])
   blocks[showing] = ids[:, None]
   answers = answering.ask(
@@ -175,7 +189,11 @@ def _nearest_neighbour(asked: Asked) -> list[str]:
     keys = asked.explained.shown(asked.train)
     own = asked.vectors
     return controls.nearest_neighbour(
-      keys.reshape(len(keys), -1), own.reshape(len(own), -1), train, evaluated
+      keys.reshape(len(keys), -1),
+      own.reshape(len(own), -1),
+      train,
+      evaluated,
+      asked.task.evaluation.neighbours_within_cells,
     )
   language = asked.task.language
   words = sorted(

@@ -27,12 +27,15 @@ class Changes:
   Attributes:
     intervene: runs what the questions are about.
     copied: columns of the records that predictions show beside the claim.
+    neighbours_within_cells: whether vectors are only alike within a place and
+      treatment.
     black_box: answers by asking the target itself; None where a question
       cannot be put to it.
   """
 
   intervene: rerun_lib.Intervene
   copied: tuple[str, ...]
+  neighbours_within_cells: bool = True
   black_box: (
     Callable[[task_lib.Target, list[dict[str, Any]]], list[str]] | None
   ) = None

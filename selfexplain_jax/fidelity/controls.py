@@ -58,12 +58,20 @@ def nearest_neighbour(
   evaluation_vectors_NxD: np.ndarray,
   train: Records,
   evaluation: Records,
+  within_cells: bool = True,
 ) -> list[str]:
   """Answers as the training record whose vector has the largest dot product.
 
   The product is plain, without normalisation, as in the paper (appendix on
-  baselines), and within the same place and treatment; where no training record
-  is of that cell, over all of them. Ties go to the first.
+  baselines). Ties go to the first.
+
+  Args:
+    train_vectors_RxD: of the training records.
+    evaluation_vectors_NxD: of the evaluation records.
+    train: the training records.
+    evaluation: the evaluation records.
+    within_cells: whether only records of the same place and treatment are
+      compared; where there is none in training, and without it, all are.
 
   Raises:
     errors.InputError: if there are no training records, or the vectors are
@@ -78,7 +86,7 @@ def nearest_neighbour(
       f'{train_vectors.shape[1]} in training and {vectors.shape[1]} here'
     )
   everywhere = np.arange(len(train_vectors))
-  known = _cells(train)
+  known = _cells(train) if within_cells else {}
   nearest = np.zeros(len(vectors), np.int64)
   for cell, rows in _cells(evaluation).items():
     candidates = known.get(cell, everywhere)

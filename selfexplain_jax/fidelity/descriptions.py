@@ -28,6 +28,15 @@ from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import task as task_lib
 
 _EXEMPLARS = 4  # Documents shown of each vector.
+_EXEMPLARS_SCHEMA = pa.schema(
+  [
+    ('record', pa.int64()),
+    ('document', pa.int64()),
+    ('tokens', pa.list_(pa.string())),
+    ('activations', pa.list_(pa.float64())),
+    ('claimed', pa.list_(pa.bool_())),
+  ]
+)
 
 # Of all vectors; and of features, which have labels and are silent somewhere.
 _OF_ALL = ('simulator', 'simulator_per_sequence', 'valid_rate')
@@ -63,6 +72,8 @@ class Descriptions:
   """How descriptions of directions are checked."""
 
   black_box: None = None
+  # Directions of neighbouring layers are alike (method C.4 searches them all).
+  neighbours_within_cells: bool = False
 
   def observe(
     self,
@@ -166,7 +177,7 @@ class Descriptions:
       arms = [arm for arm in said if labelled or arm != 'label']
       measures = [m for m in _MEASURES if labelled or m in _OF_ALL]
       result[f'{prefix}n'] = len(part)
-      result[f'{prefix}groups'] = len(part)
+      result[f'{prefix}groups'] = len({rows[i]['group'] for i in part})
       result[f'{prefix}rows'] = {
         arm: {
           m: _mean(bootstrap, scores[arm][m][part]).to_json() for m in measures
@@ -195,7 +206,7 @@ class Descriptions:
     seed: int,
   ) -> dict[str, dict[str, np.ndarray]]:
     """Scores every answer of every arm, f64[N] by arm and measure."""
-    names = [row['group'] for row in rows]
+    names = [features.name(row) for row in rows]
     labels = [features.parse(row['answer']) for row in rows]
     scores = {}
     for arm, answers in said.items():
@@ -246,7 +257,7 @@ class Descriptions:
     return {
       'predictions': pa.Table.from_pylist(table),
       'exemplars': pa.Table.from_pylist(
-        self._exemplars(said.get('self'), shown, chosen)
+        self._exemplars(said.get('self'), shown, chosen), _EXEMPLARS_SCHEMA
       ),
     }
 

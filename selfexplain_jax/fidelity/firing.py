@@ -95,7 +95,7 @@ def observe(
     top[members] = jax.device_get(found.document)
   chosen = np.stack(
     [
-      _with_others(own, count, f'{row["group"]}', seed)
+      _with_others(own, count, features.name(row), seed)
       for own, row in zip(top, rows, strict=True)
     ]
   )

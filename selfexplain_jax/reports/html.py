@@ -49,6 +49,8 @@ def write_index(
 ) -> None:
   """Writes DIRECTORY/report.html, which leads to the pages of several tasks.
 
+  A page that says the same already is left as it is.
+
   Args:
     directory: where to.
     pages: figures of each page, by its name relative to the directory.
@@ -69,4 +71,6 @@ def write_index(
     for link, figures in pages.items()
   ]
   text = page.template('index.html.j2').render(entries=entries)
-  files.write_text(files.path(directory) / NAME, text)
+  place = files.path(directory) / NAME
+  if not place.exists() or place.read_text() != text:
+    files.write_text(place, text)

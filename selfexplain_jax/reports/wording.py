@@ -70,7 +70,7 @@ _OF_TASK = {
     'shuffled_vector': 'self, shown the vector of another question about the '
     'same layer',
     'nearest_neighbour': 'no language model: the label of the training feature '
-    'of the same layer whose vector has the largest dot product',
+    'of any layer whose vector has the largest dot product',
     'metadata': 'no vector: the most common training label of the layer',
   },
 }
@@ -182,8 +182,9 @@ GAPS = {
   'self_minus_stranger': (
     'Self over stranger',
     'The explainer that began as a copy of the target was right more often '
-    'than the one that began as a stranger: what is expected if a model has '
-    'privileged access to its own workings.',
+    'than the one that began as a stranger. This is expected if a model has '
+    'privileged access to its own workings, but also if it merely knows the '
+    'same facts or shares coordinates with the target.',
     'The explainer that began as a copy of the target was right less often '
     'than the one that began as a stranger: this speaks against privileged '
     'access.',

@@ -9,8 +9,6 @@ import numpy as np
 
 from selfexplain_jax.data import prompts as prompts_lib
 
-Block = tuple[int, int]  # First and last layer, both included.
-
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:

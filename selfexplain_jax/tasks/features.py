@@ -29,6 +29,7 @@ SCHEMA = pa.schema(
     ('layer', pa.int32()),
     ('feature', pa.int32()),
     ('source', pa.string()),
+    ('concept', pa.string()),
     ('label_correlation', pa.float32()),
     ('label_precision', pa.float32()),
   ]
@@ -80,6 +81,11 @@ def misplaced(
 ) -> dict[str, Any]:
   """The record, asked about the layer of another."""
   return {**record, 'layer': other['layer']}
+
+
+def name(record: Mapping[str, Any]) -> str:
+  """Names the vector of a record, unlike any other of its set."""
+  return f'{record["place"]} {record["layer"]} {record["source"]}'
 
 
 def examples(records: Sequence[Mapping[str, Any]]) -> list[str]:

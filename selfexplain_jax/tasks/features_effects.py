@@ -33,6 +33,7 @@ from selfexplain_jax.worlds.biographies import labels as concept_labels
 from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
+_SOURCE = 12  # Words that say where an activation is from.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,10 @@ class Maker:
               ),
               'split': self._split(layer, feature, label),
               'feature': feature,
+              # Features of one label are right or wrong together.
+              'group': label,
               'answer': label,
+              'concept': made.concept[feature],
               'label_correlation': float(made.correlation[feature]),
               'label_precision': float(made.average_precision[feature]),
             }
@@ -166,6 +170,7 @@ class Maker:
       'layer': layer,
       'feature': -1,
       'source': source,
+      'concept': '',
       'label_correlation': 0.0,
       'label_precision': 0.0,
     }
@@ -203,7 +208,7 @@ class Maker:
     )
     places = rng.integers(1, rows.shape[1], count)
     for n, place in enumerate(places.tolist()):
-      before = tokenizer.decode(rows[n, 1 : place + 1].tolist()[-12:])
+      before = tokenizer.decode(rows[n, 1 : place + 1].tolist()[-_SOURCE:])
       yield (
         self._record(layer, features.ACTIVATION, 0, before),
         resid[0, n, place],
@@ -212,8 +217,15 @@ class Maker:
     prompts = self.corpus.prompts(tokenizer)
     kinds = np.array(prompts.kind)
     first = rng.choice(len(prompts), count)
+    # Somebody with another first name, whose activations differ everywhere.
+    names_of = np.array([text.split()[0] for text in prompts.text])
     second = np.array(
-      [rng.choice(np.flatnonzero(kinds == kinds[i])) for i in first]
+      [
+        rng.choice(
+          np.flatnonzero((kinds == kinds[i]) & (names_of != names_of[i]))
+        )
+        for i in first
+      ]
     )
     tokens, _ = prompts_lib.pad([prompts.ids[i] for i in (*first, *second)])
     ((_, resid),) = activity.residuals(
@@ -251,6 +263,18 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       raise errors.InputError(
         f'config.{name} is {value}: expected at least {least}'
       )
+  most = target.model.config.max_positions
+  if asked.length > most:
+    raise errors.InputError(
+      f'config.documents.length is {asked.length}: expected at most {most}, '
+      f'the positions of {target.directory}'
+    )
+  shares = config.shares
+  if min(shares.values()) < 0 or shares.validation + shares.test >= 1:
+    raise errors.InputError(
+      f'config.shares is {dict(shares)}: expected none below 0, and something '
+      'left for training'
+    )
   corpus = pretraining.load(target.directory)
   dictionary = dictionaries.load(config.dictionary, target.weight_hash)
   labeller = concept_labels.ConceptLabeller(

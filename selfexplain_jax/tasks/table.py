@@ -27,7 +27,9 @@ TASKS = {
       ablation,
       ablation_effects.prepare,
       changes.Changes(
-        ablation_effects.rerun, ablation.COPIED, ablation_effects.black_box
+        ablation_effects.rerun,
+        ablation.COPIED,
+        black_box=ablation_effects.black_box,
       ),
     ),
   )

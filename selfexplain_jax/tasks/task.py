@@ -124,6 +124,11 @@ class Evaluation(Protocol):
     """Answers by asking the target itself, where that can be done."""
     ...
 
+  @property
+  def neighbours_within_cells(self) -> bool:
+    """Whether the nearest neighbour is of the same place and treatment."""
+    ...
+
   def observe(
     self,
     target: Target,

@@ -25,6 +25,7 @@ from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import patching
 from tests.data import fixtures
 from tests.fidelity import fixtures as asked_of
+from tests.models import tiny
 
 TOKENIZER = fixtures.TOKENIZER
 EXPLAINED, ABLATED = asked_of.EXPLAINED, asked_of.ABLATED
@@ -98,8 +99,11 @@ class ArmsTest(absltest.TestCase):
     )
 
   def test_say_asks_ablation_questions(self):
-    arms.say(ASKED_ABLATION, EXPLAINER, ASKED_ABLATION.vectors)
+    # Of another width than the vectors of the set, of which there are none.
+    wide = dataclasses.replace(EXPLAINER, model=tiny.model(width=24))
+    arms.say(ASKED_ABLATION, wide, ASKED_ABLATION.vectors)
     _, _, asked, shown, _, _ = self.calls[0]
+    self.assertEqual(shown.shape[1:], (1, 24))
     self.assertEqual(
       asked,
       [
@@ -132,6 +136,15 @@ class ArmsTest(absltest.TestCase):
         own = np.array_equal(shuffled[n], ASKED.vectors[n])
         self.assertEqual(own, len(members) == 1)
     self.assertEqual(ASKED.same_when_shuffled(), alone)
+    own = {
+      tuple(v): row['answer']
+      for v, row in zip(ASKED.vectors[:, 0].tolist(), ASKED.rows, strict=True)
+    }
+    same = [
+      own[tuple(v)] == row['answer']
+      for v, row in zip(shuffled[:, 0].tolist(), ASKED.rows, strict=True)
+    ]
+    self.assertEqual(ASKED.same_answer_when_shuffled(), sum(same))
 
   def test_misplaced_asks_about_other_layers_and_never_its_own(self):
     misplaced = ASKED.misplaced()

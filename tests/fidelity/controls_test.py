@@ -90,6 +90,17 @@ class NearestNeighbourTest(absltest.TestCase):
     vectors = np.array([[1, 0], [1, -2], [-1, -1], [1, 1], [-1, -1]])
     self.assertEqual(self._said(evaluation, vectors), ['b', 'a', 'c', 'c', 'd'])
 
+  def test_everywhere_the_cell_does_not_matter(self):
+    evaluation = _records([('last', '0 to 1', ''), ('first', '0 to 1', '')])
+    said = controls.nearest_neighbour(
+      self.vectors,
+      np.array([[1, 1], [-1, -1]]),
+      self.train,
+      _asked(evaluation),
+      within_cells=False,
+    )
+    self.assertEqual(said, ['c', 'd'])
+
   def test_ties_go_to_the_first(self):
     evaluation = _records([('last', '0 to 1', '')])
     self.assertEqual(self._said(evaluation, np.zeros((1, 2))), ['a'])

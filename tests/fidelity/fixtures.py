@@ -32,7 +32,9 @@ ABLATION = arms.Asked(
     changes.Changes(
       ablation_effects.rerun,
       ablation.COPIED,
-      lambda target, rows: [f'{target}: {row["ablated_text"]}' for row in rows],
+      black_box=lambda target, rows: [
+        f'{target}: {row["ablated_text"]}' for row in rows
+      ],
     ),
   ),
   ABLATED,

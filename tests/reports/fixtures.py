@@ -203,6 +203,7 @@ def described(
     'silent': 1,
     'documents': 20,
     'same_when_shuffled': 0,
+    'same_answer_when_shuffled': 2,
     'rows': {arm: dict.fromkeys(measures, estimate) for arm in arms},
     'tests': {
       f'self_minus_{arm}': dict.fromkeys(measures[:3], test)
