@@ -113,8 +113,7 @@ def run(
     figures = files.read_json(out / name / 'metrics.json', 'figures')
     print(f'\n{task}\n{text.table(figures)}')
     pages[f'{name}/{html.NAME}'] = figures
-  if not (out / html.NAME).exists():
-    html.write_index(out, pages)
+  html.write_index(out, pages)
   print(f'\nReport: {out / html.NAME}')
 
 

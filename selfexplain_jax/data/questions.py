@@ -5,10 +5,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any, Protocol
 
-import numpy as np
-
 from selfexplain_jax import errors
-from selfexplain_jax.data import explanations
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 
@@ -38,19 +35,6 @@ class Questions:
 
 
 def encode(
-  explained: explanations.ExplanationSet,
-  indices: Sequence[int] | np.ndarray,
-  tokenizer: tokenizer_lib.Tokenizer,
-  wording: Wording,
-  phrasings: Sequence[str],
-) -> Questions:
-  """Renders and encodes the questions and answers of some records."""
-  return encode_rows(
-    [explained.rows[i] for i in indices], tokenizer, wording, phrasings
-  )
-
-
-def encode_rows(
   rows: Sequence[Mapping[str, Any]],
   tokenizer: tokenizer_lib.Tokenizer,
   wording: Wording,

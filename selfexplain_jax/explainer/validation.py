@@ -179,7 +179,7 @@ def _encode(
   """Encodes the validation questions of one task."""
   chosen = explained.split('validation')[: config.validation_examples]
   rows = [explained.rows[i] for i in chosen]
-  questions = questions_lib.encode_rows(
+  questions = questions_lib.encode(
     rows,
     explainer.tokenizer,
     language,

@@ -16,7 +16,8 @@ EXPLAINED = fixtures.explanation_set(12)
 
 
 def _encode(indices, phrasings=patching.PHRASINGS):
-  return questions.encode(EXPLAINED, indices, TOKENIZER, patching, phrasings)
+  rows = [EXPLAINED.rows[i] for i in indices]
+  return questions.encode(rows, TOKENIZER, patching, phrasings)
 
 
 class _Plain:
@@ -53,9 +54,7 @@ class EncodeTest(parameterized.TestCase):
 
   def test_questions_without_vectors(self):
     rows = [fixtures.ablation_record(i) for i in range(6)]
-    encoded = questions.encode_rows(
-      rows, TOKENIZER, ablation, ablation.PHRASINGS
-    )
+    encoded = questions.encode(rows, TOKENIZER, ablation, ablation.PHRASINGS)
     for row, asked in zip(rows, encoded.question_ids, strict=True):
       expected = [
         TOKENIZER.encode_prompt(ablation.question(row, phrasing))
@@ -70,7 +69,7 @@ class EncodeTest(parameterized.TestCase):
 
     def encode(shown):
       phrasing = ' '.join(['{text}', *['{v}'] * shown])
-      return questions.encode_rows([row], TOKENIZER, _Plain(), [phrasing])
+      return questions.encode([row], TOKENIZER, _Plain(), [phrasing])
 
     ((ids,),) = encode(count).question_ids
     self.assertEqual(ids.count(TOKENIZER.vector_id), count)
@@ -98,7 +97,7 @@ class EncodeTest(parameterized.TestCase):
     rows[2]['vectors'] = []
     asked = patching.question(rows[2], patching.PHRASINGS[0])
     with self.assertRaises(errors.InputError) as raised:
-      questions.encode_rows(rows, TOKENIZER, patching, patching.PHRASINGS)
+      questions.encode(rows, TOKENIZER, patching, patching.PHRASINGS)
     self.assertIn(repr(asked), str(raised.exception))
 
   def test_refuses_a_second_begin_token(self):

@@ -146,8 +146,7 @@ class ValidationTest(absltest.TestCase):
     notes = self.evaluate(self.make(), 1, {}, 0, 0, model)
     (_, _, real, _, _), (_, _, shuffled, _, _) = self.asked
     asked = questions.encode(
-      SETS[patching.NAME],
-      CHOSEN[patching.NAME],
+      [SETS[patching.NAME].rows[i] for i in CHOSEN[patching.NAME]],
       TOKENIZER,
       patching,
       patching.PHRASINGS[:1],
@@ -341,7 +340,7 @@ class SeveralVectorsTest(absltest.TestCase):
         _config(),
         {},
       )(1, _state(model, injection), {})
-    asked = questions.encode_rows(rows, TOKENIZER, language, language.PHRASINGS)
+    asked = questions.encode(rows, TOKENIZER, language, language.PHRASINGS)
     blocks = np.arange(9)[:, None] // 3
     real, shuffled = (call.args[3] for call in ask.mock_calls)
     np.testing.assert_array_equal(real, explained.shown(range(9)))
