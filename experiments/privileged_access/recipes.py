@@ -56,11 +56,12 @@ class Recipes:
       config = tiny
     return Recipe(which, 'pretrain_target', config)
 
-  def rotated(self, which: str) -> Recipe:
-    """A pretrained model in rotated coordinates."""
-    config = ml_collections.ConfigDict(dict(source='', seed=0))
+  def rotated(self, which: str, turn: bool) -> Recipe:
+    """A pretrained model in rotated coordinates, or merely in that form."""
+    config = ml_collections.ConfigDict(dict(source='', seed=0, turn=turn))
     inputs = {'source': Source(self.model(which), 'model')}
-    return Recipe(f'{which}_rotated', 'rotate', config, inputs)
+    name = f'{which}_{"rotated" if turn else "folded"}'
+    return Recipe(name, 'rotate', config, inputs)
 
   def dictionary(self, target: str) -> Recipe:
     """The dictionaries of a target."""

@@ -14,6 +14,8 @@ the other's stranger. What each arm shares with its target:
 |---|---|---|---|---|---|---|
 | self | the target | yes | yes | yes | yes | yes |
 | self_ridge | the target | yes | yes | yes | yes | yes |
+| text_only | the target | yes | yes | yes | yes | yes |
+| folded | the target, Q = 1 | yes | yes | yes | yes | yes |
 | rotated | the target, rotated | up to Q | no | yes | yes | yes |
 | rotated_ridge | the target, rotated | up to Q | no | yes | yes | yes |
 | twin | other weights | no | no | no | yes | yes |
@@ -22,13 +24,15 @@ the other's stranger. What each arm shares with its target:
 
 "Some" facts: every model knows 75% of the same world's, drawn on its own. The
 rotated model computes what the target does, but its residual stream is the
-target's times an orthogonal Q: what `self` has over `rotated`, it has by
-sharing coordinates, and what `rotated` has over `twin` by sharing the
-computation. Arms named `ridge`, and `wide`, see vectors through a projection
-for each layer block that starts at ridge regression of their own activations on
-the target's and is trained; ridge undoes Q, so `rotated_ridge` is to be read
-beside `self_ridge`, which has as many projections. `wide` is to be read beside
-it too. A rotated model is untied: it has an unembedding of its own to train.
+target's times an orthogonal Q. Its norms have no gains and its unembedding is
+one of its own; so it is with `folded`, whose Q is 1. What `folded` has over
+`rotated`, it has by sharing coordinates (and by what the optimizer makes of
+them), and what `rotated` has over `twin` by sharing the computation.
+`text_only` sees zeros in place of vectors. Arms named `ridge`, and `wide`, see vectors
+through a projection for each layer block that starts at ridge regression of
+their own activations on the target's and is trained; ridge undoes Q, so
+`rotated_ridge` is to be read beside `self_ridge`, which has as many
+projections. `wide` is to be read beside it too.
 
 Of each arm, target and question type one explainer is trained at each of three
 learning rates; the rate whose exact match on the validation split is highest is
@@ -66,13 +70,15 @@ class Arm:
 
   Attributes:
     initial: by target, from which model.
-    rotated: whether from that model in rotated coordinates.
+    form: '', as it is; `folded`, or `rotated`.
+    text_only: whether it sees no vectors.
     ridge: whether vectors go through a projection.
   """
 
   initial: Mapping[str, str]
-  rotated: bool = False
+  form: str = ''
   ridge: bool = False
+  text_only: bool = False
 
 
 _ITSELF = {'target': 'target', 'stranger': 'stranger'}
@@ -85,21 +91,28 @@ ARMS = {
   'stranger': Arm({'target': 'stranger', 'stranger': 'target'}),
   'wide': Arm(_WIDE, ridge=True),
   'self_ridge': Arm({'target': 'target'}, ridge=True),
-  'rotated': Arm({'target': 'target'}, rotated=True),
-  'rotated_ridge': Arm({'target': 'target'}, rotated=True, ridge=True),
+  'text_only': Arm({'target': 'target'}, text_only=True),
+  'folded': Arm({'target': 'target'}, form='folded'),
+  'rotated': Arm({'target': 'target'}, form='rotated'),
+  'rotated_ridge': Arm({'target': 'target'}, form='rotated', ridge=True),
 }
 _ALL = tuple((target, arm) for target in _ITSELF for arm in ARMS)
 # Which arms are compared: self with all, and those with what they are to be
 # read beside.
 PAIRS = (
   *(('self', arm) for arm in ARMS if arm != 'self'),
+  ('folded', 'rotated'),
   ('rotated', 'twin'),
   ('self_ridge', 'rotated_ridge'),
   ('self_ridge', 'wide'),
 )
 _FEW = tuple(('target', arm) for arm in ('self', 'twin', 'stranger'))
 # By question type, which arms are run for which targets.
-CELLS = {'patching': _ALL, 'features': _FEW, 'ablation': _FEW}
+CELLS = {
+  'patching': _ALL,
+  'features': (*_FEW, ('target', 'text_only')),
+  'ablation': _FEW,  # It shows no vectors: all of it is text alone.
+}
 _TEST_CELLS = {
   'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
 }
@@ -127,7 +140,7 @@ def plan(
   """Returns the runs that are known by now, a question type after the other."""
   runs: list[study.Run] = []
   later = 0
-  for task, cells in _cells(config).items():
+  for task, cells in _cells(config, config.part).items():
     seeds: list[study.Run] = []
     for target, arm in cells:
       swept = _sweep(config, task, target, arm)
@@ -147,10 +160,13 @@ def plan(
 def collect(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> study.Collected:
-  """Returns the matrix of every question type that has results."""
+  """Returns the matrix of every question type that has results.
+
+  Of all of them, whichever part of the study was run: their files lie together.
+  """
   summary: dict = {'study': NAME, 'steps': config.steps}
   texts, drawn = [], {}
-  for task, cells in _cells(config).items():
+  for task, cells in _cells(config, 'all').items():
     blocks: dict[str, dict] = {}
     rates: dict[str, dict[str, float | None]] = {}
     for target in dict.fromkeys(target for target, _ in cells):
@@ -191,14 +207,14 @@ def collect(
 
 
 def _cells(
-  config: ml_collections.ConfigDict,
+  config: ml_collections.ConfigDict, part: str
 ) -> dict[str, list[tuple[str, str]]]:
-  """The (target, arm) of each question type of this part of the study."""
+  """The (target, arm) of each question type of a part of the study."""
   cells = _TEST_CELLS if config.part == 'test' else CELLS
   return {
     task: [(target, arm) for target, arm in own if target in ARMS[arm].initial]
     for task, own in cells.items()
-    if config.part in ('all', 'test', task)
+    if part in ('all', 'test', task)
   }
 
 
@@ -247,12 +263,15 @@ def _run(
   trained = recipes.explainer(
     task,
     target,
-    recipes.rotated(which) if start.rotated else recipes.model(which),
+    recipes.rotated(which, start.form == 'rotated')
+    if start.form
+    else recipes.model(which),
     {
       'seed': seed,
       'steps': config.steps,
       'optimizer.peak_rate': rate,
       'projection.start': 'ridge' if start.ridge else 'none',
+      'text_only': start.text_only,
     },
   )
   explained = recipes.explanations(task, target)
@@ -262,5 +281,7 @@ def _run(
     facts=facts,
     evaluation=recipes.evaluation(task, target, explained, trained),
     explainer=trained,
-    arms=(matrix.OWN, matrix.SHUFFLED) if task != 'ablation' else (matrix.OWN,),
+    arms=(matrix.OWN,)
+    if task == 'ablation' or start.text_only
+    else (matrix.OWN, matrix.SHUFFLED),
   )

@@ -28,6 +28,7 @@ from selfexplain_jax.studies import matrix
 from selfexplain_jax.studies import results as results_lib
 from selfexplain_jax.studies import scaling
 from selfexplain_jax.studies import study
+from selfexplain_jax.studies import sums as sums_lib
 
 SIZES = (100, 300, 1000, 3000, 10_000, 30_000)
 SEEDS = (0, 1)  # The second at the ends alone.
@@ -37,9 +38,12 @@ _TARGET = 'target'
 _STEPS = 1200  # Of each explainer, unless the config says otherwise.
 _METRICS = {
   'features': ('exact_match', 'simulator'),
-  'patching': ('exact_match', 'exact_match_changed'),
-  'ablation': ('exact_match', 'exact_match_changed'),
+  'patching': ('exact_match', 'exact_match_changed', 'macro_f1'),
+  'ablation': ('exact_match', 'exact_match_changed', 'macro_f1'),
 }
+UNTRAINED = 'untrained'
+# How often an explainer is looked at: few examples are soon learnt by heart.
+_LOOKS = 8
 
 
 def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
@@ -95,6 +99,14 @@ def collect(
 ) -> study.Collected:
   """Returns curves and ratios, as far as there are results."""
   found = _found(config, results)
+  every = [
+    (arm, result)
+    for arm, (_, points) in found.items()
+    for seeds in points.values()
+    for result in seeds.values()
+  ]
+  for arm, result in every:
+    matrix.check_same(arm, every[0][1], [result])
   summary: dict = {'study': config.name, 'steps': config.steps}
   lines: list[str] = []
   panels: dict[str, dict] = {}
@@ -127,7 +139,19 @@ def collect(
       for arm, curve in curves.items()
       if 'self' in curves and arm != 'self'
     }
-    summary[metric] = {'curves': panels[metric], 'ratios': ratios}
+    untrained = [
+      bootstrap.statistic(
+        matrix.stacked(metric, {0: result}, [0], UNTRAINED),
+        sums_lib.over_seeds(metric),
+      ).to_json()
+      for arm, result in every
+      if arm == 'self'
+    ]
+    summary[metric] = {
+      'curves': panels[metric],
+      'ratios': ratios,
+      UNTRAINED: untrained[0] if untrained else None,
+    }
     lines += _lines(metric, panels[metric], ratios)
   drawn = {}
   if panels:
@@ -222,6 +246,7 @@ def _run(
       'steps': config.steps,
       'examples': examples,
       'optimizer.peak_rate': rate,
+      'evaluate_every': max(1, config.steps // _LOOKS),
     },
   )
   explained = recipes.explanations(config.task, _TARGET)
@@ -236,7 +261,7 @@ def _run(
     ),
     evaluation=recipes.evaluation(config.task, _TARGET, explained, trained),
     explainer=trained,
-    arms=(matrix.OWN,),
+    arms=(matrix.OWN, UNTRAINED),
   )
 
 

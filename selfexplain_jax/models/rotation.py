@@ -125,7 +125,7 @@ def change_basis(
 
 
 def rotate_directory(
-  source: files.PathLike, destination: files.PathLike, seed: int
+  source: files.PathLike, destination: files.PathLike, seed: int | None
 ) -> decoder.Decoder:
   """Writes a model's directory anew, rotated, and returns the rotated model.
 
@@ -136,7 +136,8 @@ def rotate_directory(
   Args:
     source: a Hugging Face directory; its weights are read in float32.
     destination: where the rotated model goes, in float32.
-    seed: of `rotation_matrix`.
+    seed: of `rotation_matrix`; None for no rotation: then gains are folded and
+      embeddings untied, as in a rotated model, and that is all.
 
   Raises:
     errors.InputError: if the source holds no model, or holds an explainer,
@@ -153,7 +154,10 @@ def rotate_directory(
       f'{old} holds an explainer ({_EXPLAINER}): expected a target to rotate'
     )
   model, tokenizer = artefact.load(old, mesh_lib.make_mesh())
-  rotated = rotate(model, seed)
+  if seed is None:
+    rotated = change_basis(model, np.eye(model.config.width))
+  else:
+    rotated = rotate(model, seed)
   if (old / _PRETRAINING).exists():
     files.write_bytes(new / _PRETRAINING, (old / _PRETRAINING).read_bytes())
   if (old / 'tokenizer.json').exists():

@@ -15,12 +15,15 @@ def rotate(config: ml_collections.ConfigDict, workdir: str) -> None:
   """Writes a model in other coordinates as WORKDIR/model, unless it is there.
 
   Args:
-    config: `source`, the model's directory, and `seed`, of the rotation.
+    config: `source`, the model's directory; `seed`, of the rotation; `turn`,
+      whether there is one: without it the model is merely put into the form
+      that a rotated one has.
     workdir: gets the model.
   """
   place = files.path(workdir) / 'model'
   if not (place / huggingface_config.FILE).exists():
-    rotation.rotate_directory(config.source, place, config.seed)
+    seed = config.seed if config.turn else None
+    rotation.rotate_directory(config.source, place, seed)
 
 
 def subset(config: ml_collections.ConfigDict, workdir: str) -> None:

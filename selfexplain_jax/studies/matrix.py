@@ -2,16 +2,17 @@
 """A matrix of explainers by targets: figures over seeds, and paired tests.
 
 A figure is the mean over training seeds. Its interval resamples the groups
-(base persons, or features) with all their records in all seeds together, and
+(base persons, or labels) with all their records in all seeds together, and
 tests swap two arms within groups in the same way: they hold for these trained
 explainers and new people. How far it depends on the training is told by the
 figure of each seed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import math
 from typing import Any
 
+from absl import logging
 import numpy as np
 
 from selfexplain_jax import errors
@@ -20,6 +21,9 @@ from selfexplain_jax.studies import results as results_lib
 from selfexplain_jax.studies import sums as sums_lib
 
 OWN, SHUFFLED = 'self', 'shuffled_vector'  # Arms of an evaluation.
+
+# Fewer seeds than these say nothing about the sign.
+_LEAST_SEEDS = 3
 
 # By seed, the result of one arm of the study.
 Seeds = Mapping[int, results_lib.Result]
@@ -55,12 +59,7 @@ def block(
   if first is None:
     return {'rows': rows, 'tests': tests}
   for arm, seeds in present.items():
-    for result in seeds.values():
-      if result.groups != first.groups:
-        raise errors.InputError(
-          f'results of arm {arm} and of another are about different people: '
-          'expected the same questions for all arms of a target'
-        )
+    check_same(arm, first, seeds.values())
   size = len(next(iter(first.sums[OWN].values())))
   bootstrap = statistics.Bootstrap(range(size), resamples)
   for arm, seeds in present.items():
@@ -76,6 +75,26 @@ def block(
     if a in present and b in present and present[a].keys() & present[b].keys():
       tests[f'{a}_minus_{b}'] = _tested(bootstrap, task, present[a], present[b])
   return {'rows': rows, 'tests': tests}
+
+
+def check_same(
+  arm: str,
+  first: results_lib.Result,
+  others: Collection[results_lib.Result],
+) -> None:
+  """Checks that results are of the same questions about the same target.
+
+  Raises:
+    errors.InputError: if one is not, naming the arm.
+  """
+  if any(other.questions != first.questions for other in others):
+    raise errors.InputError(
+      f'results of arm {arm} and of another are of different questions: '
+      'expected the same for all arms of a target'
+    )
+  versions = {tuple(sorted(r.versions.items())) for r in (first, *others)}
+  if len(versions) > 1:
+    logging.warning('Results of arm %s are of different versions', arm)
 
 
 def stacked(
@@ -134,8 +153,10 @@ def _gap(a: float | None, b: float | None) -> float | None:
   return None if a is None or b is None else a - b
 
 
-def _same_sign(values: Sequence[float | None]) -> bool:
-  """Whether all are above 0, or all below."""
+def _same_sign(values: Sequence[float | None]) -> bool | None:
+  """Whether all are above 0, or all below; None of too few seeds to tell."""
+  if len(values) < _LEAST_SEEDS:
+    return None
   defined = [v for v in values if v is not None]
   return len(defined) == len(values) and (
     all(v > 0 for v in defined) or all(v < 0 for v in defined)

@@ -27,8 +27,8 @@ class Result:
     validation: exact match on the validation split, of the best checkpoint;
       None if nothing was trained.
     examples: how many it was trained on.
-    groups: digest of the names of the groups (base persons, or features), in
-      the order of the sums.
+    questions: digest of what was asked and what happened; only equal ones are
+      compared.
     sums: by arm and metric each group's sums, on the test split.
     versions: of the libraries that it was made with.
     minutes: that it took; less than all of them if it was begun before.
@@ -38,7 +38,7 @@ class Result:
   facts: Mapping[str, Any]
   validation: float | None
   examples: int
-  groups: str
+  questions: str
   sums: Mapping[str, sums_lib.Sums]
   versions: Mapping[str, str]
   minutes: float

@@ -5,7 +5,7 @@ All figures of a study are functions of sums over records. What is kept of a
 run are the sums of each group, from which intervals and paired tests, within a
 run and over several, are computed anew whenever results are collected.
 
-Letters: G groups (base persons, or features), S seeds.
+Letters: G groups (base persons, or labels), S seeds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +36,20 @@ METRICS = {
 }
 METRICS['ablation'] = METRICS['patching']
 
-_OF_CHANGES = ('arm', 'group', 'changed', 'claimed', 'exact', 'balanced')
-_OF_DESCRIPTIONS = ('arm', 'group', 'place', 'record', *METRICS['features'])
+# What is asked and what happens: the same for all that can be compared.
+_ASKED = {
+  'features': ('group', 'place', 'layer', 'feature'),
+  'patching': (
+    *('group', 'place', 'treatment', 'text', 'token_text'),
+    *('counterfactual_text', 'clean_token', 'treated_token'),
+  ),
+  'ablation': (
+    *('group', 'place', 'treatment', 'text', 'span_text'),
+    *('replacement_text', 'clean_token', 'treated_token'),
+  ),
+}
+_OF_CHANGES = ('arm', 'changed', 'claimed', 'exact', 'balanced')
+_OF_DESCRIPTIONS = ('arm', 'record', *METRICS['features'])
 
 
 def read(
@@ -51,14 +63,15 @@ def read(
     arms: which arms.
 
   Returns:
-    A digest of the names of the groups, and by arm the sums of each group, the
-    groups sorted by name.
+    A digest of what was asked and what happened, and by arm the sums of each
+    group, the groups sorted by name.
 
   Raises:
     errors.InputError: if the evaluation is not there or lacks an arm.
   """
   described = task == features.NAME
-  wanted = _OF_DESCRIPTIONS if described else _OF_CHANGES
+  figures = _OF_DESCRIPTIONS if described else _OF_CHANGES
+  wanted = (*figures, *_ASKED[task])
   table = _columns(evaluation, 'predictions', wanted)
   kept = np.ones(len(table['arm']), bool)
   if described:
@@ -81,7 +94,9 @@ def read(
       metric: _per_group(values, group, len(names))
       for metric, values in _values(task, columns).items()
     }
-  return files.digest_json(names.tolist()), found
+  first = kept & (table['arm'] == arms[0])
+  asked = zip(*(table[n][first].tolist() for n in _ASKED[task]), strict=True)
+  return files.digest_json(sorted(map(list, asked))), found
 
 
 def _columns(

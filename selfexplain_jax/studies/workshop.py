@@ -72,7 +72,7 @@ class Workshop:
 
     folder = self._workdir / run.evaluation.folder
     figures = files.read_json(folder / 'metrics.json', 'figures of a run')
-    groups, sums = sums_lib.read(folder, run.task, run.arms)
+    questions, sums = sums_lib.read(folder, run.task, run.arms)
     validation, examples = None, 0
     if run.explainer is None:
       place = run.evaluation.resolved(self._workdir).explanations
@@ -88,7 +88,7 @@ class Workshop:
       facts=dict(run.facts),
       validation=validation,
       examples=examples,
-      groups=groups,
+      questions=questions,
       sums=sums,
       versions=figures['versions'],
       minutes=round(minutes, 2),

@@ -49,7 +49,7 @@ class PrivilegedAccessTest(absltest.TestCase):
       run.digest,
       by_arm,
       validation=0.9 if rate == _BEST.get(arm, 0.007) else 0.1,
-      groups=f'{run.task} {run.facts["target"]}',
+      questions=f'{run.task} {run.facts["target"]}',
     )
     made.write(self.results.directory)
 
@@ -61,21 +61,21 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def test_rates_come_first_then_seeds_at_the_best(self):
     first = self.plan()
-    self.assertLen(first.runs, 51)
-    self.assertEqual(first.later, 34)
+    self.assertLen(first.runs, 60)
+    self.assertEqual(first.later, 40)
     self.assertEqual({run.facts['seed'] for run in first.runs}, {0})
     for run in first.runs:
       self.finish(run)
     then = self.plan()
-    self.assertLen(then.runs, 51 + 34)
+    self.assertLen(then.runs, 60 + 40)
     self.assertEqual(then.later, 0)
     for run in then.runs:
       if run.facts['seed']:
         best = _BEST.get(run.facts['arm'], 0.007)
         self.assertEqual(run.facts['rate'], best)
-    self.assertLen({run.digest for run in then.runs}, 85)
+    self.assertLen({run.digest for run in then.runs}, 100)
     count = collections.Counter(run.task for run in then.runs)
-    self.assertEqual(count, {'patching': 55, 'features': 15, 'ablation': 15})
+    self.assertEqual(count, {'patching': 65, 'features': 20, 'ablation': 15})
     # One question type is done before another is begun.
     self.assertEqual(
       [run.task for run in then.runs],
@@ -120,6 +120,10 @@ class PrivilegedAccessTest(absltest.TestCase):
       assert run.explainer is not None
       key = run.facts['target'], run.facts['arm']
       initial[key] = run.explainer.inputs['initial'].recipe
+      blind = run.explainer.config.text_only
+      self.assertEqual(blind, key[1] == 'text_only')
+      # Such an explainer has no real vectors that could be shuffled.
+      self.assertEqual('shuffled_vector' in run.arms, not blind)
       ridge = run.explainer.config.projection.start == 'ridge'
       self.assertEqual('target' in run.explainer.inputs, ridge)
       self.assertEqual(ridge, 'ridge' in key[1] or key[1] == 'wide')
@@ -130,8 +134,9 @@ class PrivilegedAccessTest(absltest.TestCase):
     self.assertEqual(initial['stranger', 'self'].digest, b)
     self.assertEqual(initial['target', 'stranger'].digest, b)
     self.assertEqual(initial['stranger', 'stranger'].digest, a)
-    for arm in ('rotated', 'rotated_ridge'):
+    for arm in ('folded', 'rotated', 'rotated_ridge'):
       rotated = initial['target', arm]
+      self.assertEqual(rotated.config.turn, arm != 'folded')
       self.assertEqual(rotated.stage, 'rotate')
       self.assertEqual(rotated.inputs['source'].recipe.digest, a)
     self.assertEqual(

@@ -1,12 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of the study over the number of examples, with made-up results."""
 
+import dataclasses
 import math
 
 from absl.testing import absltest
 import numpy as np
 
 from experiments.scaling import examples
+from selfexplain_jax import errors
 from selfexplain_jax.studies import study
 from tests.studies import runs
 
@@ -29,11 +31,12 @@ class ScalingExamplesTest(absltest.TestCase):
     count = _ALL if asked == 'all' else asked
     share = 0.1 + 0.05 * math.log(count / _RATIO[arm])
     sums = np.tile([1000 * share, 1000.0], (8, 1))
-    (kept,) = run.arms
-    metrics = ('exact_match', 'exact_match_changed')
+    # Macro F1 of a table in which so large a share of either verdict is right.
+    table = np.tile([share, 1 - share, 0, 1 - share, share, 0], (8, 1))
+    own = dict.fromkeys(('exact_match', 'exact_match_changed'), sums)
     runs.make_result(
       run.digest,
-      {kept: dict.fromkeys(metrics, sums)},
+      {kept: {**own, 'macro_f1': table} for kept in run.arms},
       validation=None
       if arm == 'nearest_neighbour'
       else 0.9 - abs(run.facts['rate'] - 0.007),
@@ -91,7 +94,7 @@ class ScalingExamplesTest(absltest.TestCase):
   def test_ratios_are_recovered(self):
     self.finish_all()
     collected = examples.collect(self.config, self.results)
-    for metric in ('exact_match', 'exact_match_changed'):
+    for metric in ('exact_match', 'exact_match_changed', 'macro_f1'):
       found = collected.summary[metric]
       points = found['curves']['self']
       self.assertEqual(
@@ -100,6 +103,8 @@ class ScalingExamplesTest(absltest.TestCase):
       self.assertEqual([p['seeds'] for p in points], [2, 1, 1, 1, 2])
       for arm, ratio in found['ratios'].items():
         self.assertAlmostEqual(ratio['value'], _RATIO[arm], places=4)
+      # Here what was untrained has the scores of what was trained on all.
+      self.assertEqual(found['untrained']['value'], points[-1]['value'])
     self.assertSameElements(collected.plots, ('examples',))
     self.assertRegex(
       collected.text, r'stranger needs for the scores of self: 3\.00 times'
@@ -113,6 +118,14 @@ class ScalingExamplesTest(absltest.TestCase):
       for results in (self.results, again)
     )
     self.assertEqual(one, other)
+
+  def test_results_of_other_questions_are_refused(self):
+    self.finish_all()
+    run = self.plan().runs[-1]
+    found = self.results.of(run)
+    dataclasses.replace(found, questions='others').write(self.results.directory)
+    with self.assertRaisesRegex(errors.InputError, 'different questions'):
+      examples.collect(self.config, study.Results(self.results.directory))
 
   def test_nothing_done_yet(self):
     collected = examples.collect(self.config, self.results)

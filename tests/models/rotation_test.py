@@ -220,6 +220,14 @@ class DirectoryTest(parameterized.TestCase):
     copied = (self.destination / 'pretraining.json').read_text()
     self.assertEqual(copied, note)
 
+  def test_without_a_seed_gains_are_folded_and_nothing_turns(self):
+    huggingface.save(tiny.model(tied=True), self.source, eos_id=2)
+    made = rotation.rotate_directory(self.source, self.destination, None)
+    _assert_equal(
+      made, rotation.change_basis(tiny.model(tied=True), np.eye(16))
+    )
+    self.assertFalse(made.config.tied)
+
   def test_a_model_of_token_ids_alone_stays_one(self):
     half = jax.tree.map(lambda x: x.astype(jnp.bfloat16), tiny.model())
     huggingface.save(half, self.source, bos_id=None, eos_id=2)

@@ -12,12 +12,12 @@ from tests.studies import runs
 _PAIRS = (('self', 'twin'), ('self', 'stranger'), ('twin', 'stranger'))
 
 
-def _result(exact, shuffled=None, groups='people'):
+def _result(exact, shuffled=None, questions='people'):
   """A result of 4 people with 4 records each, of which 2 changed."""
   by_arm = {'self': runs.sums(exact, [2] * 4)}
   if shuffled is not None:
     by_arm['shuffled_vector'] = runs.sums(shuffled, [2] * 4)
-  return runs.make_result('d', by_arm, groups=groups)
+  return runs.make_result('d', by_arm, questions=questions)
 
 
 def _block(arms, **kwargs):
@@ -26,26 +26,36 @@ def _block(arms, **kwargs):
 
 class MatrixTest(absltest.TestCase):
   def test_figures_and_gaps(self):
+    own, twin = _result([4, 4, 2, 2], [0] * 4), _result([2, 2, 2, 2])
     arms = {
-      'self': {0: _result([4, 4, 2, 2], [0] * 4), 1: _result([4] * 4, [4] * 4)},
-      'twin': {0: _result([2, 2, 2, 2]), 1: _result([4, 4, 4, 0])},
+      'self': {0: own, 1: _result([4] * 4, [4] * 4), 2: own},
+      'twin': {0: twin, 1: _result([4, 4, 4, 0]), 2: twin},
       'stranger': {},
     }
     block = _block(arms)
     self.assertSameElements(block['rows'], ('self', 'twin'))
     row = block['rows']['self']['exact_match']
-    self.assertEqual(row['by_seed'], {'0': 0.75, '1': 1.0})
-    self.assertEqual(row['value'], 0.875)
+    self.assertEqual(row['by_seed'], {'0': 0.75, '1': 1.0, '2': 0.75})
+    self.assertAlmostEqual(row['value'], 2.5 / 3)
     self.assertSameElements(
       block['tests'], ('self_minus_twin', 'self_minus_shuffled')
     )
     test = block['tests']['self_minus_twin']['exact_match']
     self.assertEqual(test['value'], 0.25)
-    self.assertEqual(test['by_seed'], {'0': 0.25, '1': 0.25})
+    self.assertEqual(test['by_seed'], {'0': 0.25, '1': 0.25, '2': 0.25})
     self.assertTrue(test['same_sign'])
     shuffled = block['tests']['self_minus_shuffled']['exact_match']
-    self.assertEqual(shuffled['by_seed'], {'0': 0.75, '1': 0.0})
+    self.assertEqual(shuffled['by_seed'], {'0': 0.75, '1': 0.0, '2': 0.75})
     self.assertFalse(shuffled['same_sign'])
+    self.assertIsNotNone(shuffled['same_sign'])
+
+  def test_few_seeds_say_nothing_about_the_sign(self):
+    arms = {
+      'self': {0: _result([4] * 4), 1: _result([4] * 4)},
+      'twin': {0: _result([2] * 4), 1: _result([2] * 4)},
+    }
+    test = _block(arms)['tests']['self_minus_twin']['exact_match']
+    self.assertIsNone(test['same_sign'])
 
   def test_an_interval_is_over_people(self):
     same = [_result([4, 4, 0, 0]), _result([4, 4, 0, 0])]
@@ -83,7 +93,7 @@ class MatrixTest(absltest.TestCase):
       _block(
         {
           'self': {0: _result([4] * 4)},
-          'twin': {0: _result([4] * 4, groups='others')},
+          'twin': {0: _result([4] * 4, questions='others')},
         }
       )
 

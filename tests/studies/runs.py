@@ -50,7 +50,7 @@ def sums(exact, changed, verdicts=None) -> dict[str, np.ndarray]:
 
 
 def make_result(
-  digest: str, by_arm, validation=None, examples=10, groups='people', **facts
+  digest: str, by_arm, validation=None, examples=10, questions='people', **facts
 ) -> results.Result:
   """A result."""
   return results.Result(
@@ -58,7 +58,7 @@ def make_result(
     facts=facts,
     validation=validation,
     examples=examples,
-    groups=groups,
+    questions=questions,
     sums=by_arm,
     versions={'jax': '1'},
     minutes=2.0,

@@ -53,7 +53,7 @@ class StudyTest(absltest.TestCase):
     self.finish(run, 0.5)
     (file,) = self.folder.iterdir()
     whole = json.loads(file.read_text())
-    without = {k: v for k, v in whole.items() if k != 'groups'}
+    without = {k: v for k, v in whole.items() if k != 'questions'}
     for content, said in (
       (json.dumps(whole)[:-9], 'not valid JSON'),
       (json.dumps(without), 'is not the result of a run'),

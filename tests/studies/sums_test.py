@@ -27,6 +27,13 @@ def _outcomes(seed: int, records: int = 60) -> metrics.Outcomes:
   )
 
 
+# Columns that say what was asked and what happened.
+_WORDS = (
+  *('place', 'treatment', 'text', 'token_text', 'counterfactual_text'),
+  *('span_text', 'replacement_text', 'clean_token', 'treated_token'),
+)
+
+
 class SumsTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
@@ -55,6 +62,7 @@ class SumsTest(absltest.TestCase):
           'exact': bool(outcomes.exact[i]),
           'balanced': bool(balanced[i]),
           'output': 'words',
+          **dict.fromkeys(_WORDS, f'record {i}'),
         }
         for i in order
       ]
@@ -99,21 +107,24 @@ class SumsTest(absltest.TestCase):
     for metric, values in found['self'].items():
       np.testing.assert_array_equal(again[metric], values)
 
-  def test_groups_are_told_apart_by_their_digest(self):
+  def test_other_questions_and_other_effects_have_another_digest(self):
     self.write_changes()
     before, _ = sums.read(self.folder, 'patching', ('self',))
     rows = parquet.read_table(self.folder / 'predictions.parquet').to_pylist()
     self.write('predictions', rows[::-1])
     self.assertEqual(sums.read(self.folder, 'patching', ('self',))[0], before)
-    rows[0]['group'] = 'somebody else'
-    self.write('predictions', rows)
-    self.assertNotEqual(
-      sums.read(self.folder, 'patching', ('self',))[0], before
-    )
+    for name in ('group', 'text', 'treated_token'):
+      changed = [dict(row) for row in rows]
+      changed[0][name] = 'something else'
+      self.write('predictions', changed)
+      self.assertNotEqual(
+        sums.read(self.folder, 'patching', ('self',))[0], before
+      )
 
   def test_features(self):
     """Silent vectors and those without labels are left out, as in metrics."""
     row = dict(arm='self', place='feature', exact_match=1.0, detection=0.5)
+    row |= dict(layer=1, feature=2)
     self.write(
       'predictions',
       [
