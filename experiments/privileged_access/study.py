@@ -28,9 +28,9 @@ target's times an orthogonal Q. Its norms have no gains and its unembedding is
 one of its own; so it is with `folded`, whose Q is 1. What `folded` has over
 `rotated`, it has by sharing coordinates (and by what the optimizer makes of
 them), and what `rotated` has over `twin` by sharing the computation.
-`text_only` sees zeros in place of vectors. Arms named `ridge`, and `wide`, see vectors
-through a projection for each layer block that starts at ridge regression of
-their own activations on the target's and is trained; ridge undoes Q, so
+`text_only` sees zeros in place of vectors. Arms named `ridge`, and `wide`, see
+vectors through a projection for each layer block. It starts at ridge regression
+of their own activations on the target's and is trained; ridge undoes Q, so
 `rotated_ridge` is to be read beside `self_ridge`, which has as many
 projections. `wide` is to be read beside it too.
 
