@@ -137,11 +137,10 @@ def get_config(part: str = 'all') -> ml_collections.ConfigDict:
 def plan(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> study.Plan:
-  """Returns the runs that are known by now, a question type after the other."""
+  """Returns the runs that are known by now, an arm after the other."""
   runs: list[study.Run] = []
   later = 0
   for task, cells in _cells(config, config.part).items():
-    seeds: list[study.Run] = []
     for target, arm in cells:
       swept = _sweep(config, task, target, arm)
       runs += swept
@@ -149,11 +148,10 @@ def plan(
       if rate is None:
         later += len(_seeds(config)) - 1
       else:
-        seeds += [
+        runs += [
           _run(config, task, target, arm, rate, seed)
           for seed in _seeds(config)[1:]
         ]
-    runs += seeds
   return study.Plan(runs, later)
 
 

@@ -59,7 +59,7 @@ class PrivilegedAccessTest(absltest.TestCase):
         if self.results.of(run) is None:
           self.finish(run)
 
-  def test_rates_come_first_then_seeds_at_the_best(self):
+  def test_rates_of_an_arm_come_first_then_seeds_at_the_best(self):
     first = self.plan()
     self.assertLen(first.runs, 60)
     self.assertEqual(first.later, 40)
@@ -76,7 +76,9 @@ class PrivilegedAccessTest(absltest.TestCase):
     self.assertLen({run.digest for run in then.runs}, 100)
     count = collections.Counter(run.task for run in then.runs)
     self.assertEqual(count, {'patching': 65, 'features': 20, 'ablation': 15})
-    # One question type is done before another is begun.
+    # One question type is done before another is begun, and one arm.
+    cells = [(r.task, r.facts['target'], r.facts['arm']) for r in then.runs]
+    self.assertEqual(cells, [c for c in dict.fromkeys(cells) for _ in range(5)])
     self.assertEqual(
       [run.task for run in then.runs],
       sorted(count.elements(), key=list(count).index),
@@ -93,8 +95,13 @@ class PrivilegedAccessTest(absltest.TestCase):
     plan = self.plan('ablation')
     self.assertEqual(plan.later, 4)
     self.assertEqual(
-      [(run.facts['arm'], run.facts['seed']) for run in plan.runs[9:]],
-      [('twin', 1), ('twin', 2)],
+      [(run.facts['arm'], run.facts['seed']) for run in plan.runs],
+      [
+        *[('self', 0)] * 3,
+        *[('twin', 0)] * 3,
+        *[('twin', 1), ('twin', 2)],
+        *[('stranger', 0)] * 3,
+      ],
     )
 
   def test_a_part_has_the_runs_of_the_whole(self):

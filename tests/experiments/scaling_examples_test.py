@@ -104,9 +104,7 @@ class ScalingExamplesTest(absltest.TestCase):
       for arm, ratio in found['ratios'].items():
         self.assertAlmostEqual(ratio['value'], _RATIO[arm], places=4)
       # Made up to have the scores of its own run; any run's would do.
-      self.assertAlmostEqual(
-        found['untrained']['value'], points[0]['value']
-      )
+      self.assertAlmostEqual(found['untrained']['value'], points[0]['value'])
     self.assertSameElements(collected.plots, ('examples',))
     self.assertRegex(
       collected.text, r'stranger needs for the scores of self: 3\.00 times'
