@@ -3,8 +3,9 @@
 
 The question names the layer and shows the vector. The answer is a description
 of where the direction is active (method A.1). Vectors are decoder directions of
-a dictionary's features or, to see how far descriptions carry over, activations
-and differences of activations, which have no label.
+a dictionary's features. In training there may be directions of concepts beside
+them, since features are few; and in evaluation, to see how far descriptions
+carry over, activations and differences of activations, which have no label.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from selfexplain_jax.tasks import labels
 NAME = 'features'
 
 # What a vector is: the record's `place`.
-FEATURE, ACTIVATION, DIFFERENCE = 'feature', 'activation', 'difference'
+FEATURE, CONCEPT = 'feature', 'concept'
+ACTIVATION, DIFFERENCE = 'activation', 'difference'
 
 # What is described; `answer` is the label, empty where there is none.
 SCHEMA = pa.schema(

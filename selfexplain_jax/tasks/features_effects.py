@@ -3,14 +3,19 @@
 
 The target reads documents of its corpus; every feature of a dictionary is
 labelled by what it fires on there. The vectors are the features' decoder
-directions. Beside them stand vectors out of distribution, for evaluation alone
-and without labels: activations, and differences of the activations of two
-prompts that ask the same of two people.
+directions.
+
+For training there are besides directions of concepts: differences of means, for
+every description that is in the activations and is no label for test alone. For
+evaluation there are vectors out of distribution, without labels: activations,
+and differences of the activations of two prompts that ask the same of two
+people.
 """
 
 from collections.abc import Iterator
 import dataclasses
 import functools
+import itertools
 from typing import Any
 import zlib
 
@@ -24,6 +29,7 @@ from selfexplain_jax import estimate
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.dictionary import mean_differences
 from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.tasks import features
@@ -34,6 +40,7 @@ from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
 _SOURCE = 12  # Words that say where an activation is from.
+_LEAST_TOKENS = 10  # At which a concept with a direction holds.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,17 +52,20 @@ class Maker:
     dictionary: the dictionaries, one a layer.
     corpus: what the target was pretrained on.
     labeller: gives features their labels.
+    concepts: says where descriptions hold.
     config: `seed`; `documents`, from which row the corpus is read, and how
       many rows of which length, for labels and for scores; `threshold`, the
-      least correlation of a label; `shares` of validation and test features,
-      and of labels that are for test alone; `unlabelled`, activations and
-      differences for each layer.
+      least correlation of a label; `readable`, the least multiple correlation
+      with activations of a concept that has a direction; `shares` of validation
+      and test features, and of labels that are for test alone; `unlabelled`,
+      activations and differences for each layer.
   """
 
   target: task.Target
   dictionary: dictionaries.Dictionaries
   corpus: pretraining.Corpus
   labeller: labels_lib.Labeller
+  concepts: labels_lib.Concepts
   config: ml_collections.ConfigDict
 
   @property
@@ -132,10 +142,15 @@ class Maker:
           f'no labelled feature in split {split}: expected more features, or a '
           'lower threshold of labels'
         )
-    for layer in self.dictionary.by_layer:
-      for made_record, vector in self._unlabelled(layer, labelled):
-        records.append({**made_record, 'vectors': [len(vectors)]})
-        vectors.append(vector)
+    besides = [self._of_concepts(labelled, records)]
+    besides += [self._unlabelled(i, labelled) for i in self.dictionary.by_layer]
+    for made_record, vector in itertools.chain(*besides):
+      records.append({**made_record, 'vectors': [len(vectors)]})
+      vectors.append(vector)
+    notes['concept_directions'] = sum(
+      record['place'] == features.CONCEPT for record in records
+    )
+    logging.info('Directions of concepts: %d', notes['concept_directions'])
     order = np.random.default_rng(self.config.seed).permutation(len(records))
     return task.Made(
       [records[i] for i in order], np.stack(vectors), notes, scored
@@ -182,16 +197,62 @@ class Maker:
     with which labels knows nothing of those.
     """
     shares = self.config.shares
-    if self._draw(f'label/{label}') < shares.test_labels:
+    if self._for_test_alone(label):
       return 'test'
     draw = self._draw(f'split/{layer}/{feature}')
     if draw < shares.test:
       return 'test'
     return 'validation' if draw < shares.test + shares.validation else 'train'
 
+  def _for_test_alone(self, label: str) -> bool:
+    return self._draw(f'label/{label}') < self.config.shares.test_labels
+
   def _draw(self, name: str) -> float:
     """A number from 0 to 1 that depends on the seed and a name alone."""
     return zlib.crc32(f'{self.config.seed}/{name}'.encode()) / 2**32
+
+  def _of_concepts(
+    self, documents: np.ndarray, labelled: list[dict[str, Any]]
+  ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Yields training records of concepts, and their directions.
+
+    Of descriptions that hold at the same tokens, that of the fewest words has a
+    direction, and of those the first.
+
+    Args:
+      documents: rows of the corpus, i32[N, T].
+      labelled: the records of features, whose labels may be made of two.
+    """
+    heard = {r['answer'] for r in labelled if r['split'] == 'train'}
+    texts = [*self.concepts.texts]
+    texts += sorted(heard.difference(texts))
+    layers = tuple(self.dictionary.by_layer)
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+      for tokens, resid in activity.residuals(
+        self.target.model, documents, self.dictionary.site, layers, _BATCH
+      ):
+        kept, holds = self.concepts.holds(tokens, texts)
+        yield holds, resid[:, kept]
+
+    found = mean_differences.mean_differences(batches())
+    words = np.array([len(text.split()) for text in texts])
+    for c, text in enumerate(texts):
+      same = np.flatnonzero(found.same(c))
+      first = same[np.argmin(words[same])]
+      if (
+        self._for_test_alone(text)
+        or found.tokens_C[c] < _LEAST_TOKENS
+        or first != c
+      ):
+        continue
+      for layer, correlation_C, direction_CxD in zip(
+        layers, found.correlation_LxC, found.direction_LxCxD, strict=True
+      ):
+        if correlation_C[c] >= self.config.readable:
+          record = self._record(layer, features.CONCEPT, 0, text)
+          described = {'split': 'train', 'group': text, 'answer': text}
+          yield {**record, **described}, direction_CxD[c]
 
   def _unlabelled(
     self, layer: int, documents: np.ndarray
@@ -269,6 +330,11 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'config.documents.length is {asked.length}: expected at most {most}, '
       f'the positions of {target.directory}'
     )
+  if not 0 < config.readable <= 1:
+    raise errors.InputError(
+      f'config.readable is {config.readable}: expected a correlation above 0, '
+      'at most 1'
+    )
   shares = config.shares
   if min(shares.values()) < 0 or shares.validation + shares.test >= 1:
     raise errors.InputError(
@@ -280,4 +346,4 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   labeller = concept_labels.ConceptLabeller(
     corpus.world, target.tokenizer, config.threshold
   )
-  return Maker(target, dictionary, corpus, labeller, config)
+  return Maker(target, dictionary, corpus, labeller, labeller, config)

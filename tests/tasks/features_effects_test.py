@@ -16,6 +16,7 @@ def _config(**changes):
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=20, length=48)
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
+  config.readable = 0.5
   config.unlabelled = 3
   config.update(changes)
   return config
@@ -26,6 +27,7 @@ def _make(**changes):
     planted.target(),
     planted.dictionary(),
     planted.CORPUS,
+    planted.labeller(),
     planted.labeller(),
     _config(**changes),
   ).make()
@@ -68,9 +70,46 @@ class FeaturesEffectsTest(absltest.TestCase):
     self.assertSameElements(splits, ('train', 'validation', 'test'))
     self.assertEmpty(splits['train'] & splits['test'])  # One feature a label.
 
+  def test_directions_of_concepts_are_for_training(self):
+    found = {
+      r['answer']: self.made.vectors[r['vectors'][0]]
+      for r in self.made.records
+      if r['place'] == features.CONCEPT
+    }
+    self.assertEqual(self.made.notes['concept_directions'], len(found))
+    for record in self.made.records:
+      if record['place'] == features.CONCEPT:
+        self.assertEqual(record['split'], 'train')
+    # Each planted concept that is not for test alone has one, in which its own
+    # tokens are what grows.
+    decoder = np.asarray(planted.dictionary().by_layer[0].decoder_SxD)
+    for_test = {r['answer'] for r in self.of_features if r['split'] == 'test'}
+    self.assertNotEmpty(for_test.difference(found))
+    for record in self.of_features:
+      if record['split'] != 'test':
+        direction = found[record['answer']]
+        self.assertAlmostEqual(np.linalg.norm(direction), 1, delta=1e-5)
+        own = decoder[record['feature']] > 0
+        self.assertLessEqual(direction[~own].max(), 0)
+
+  def test_what_is_only_for_test_has_no_direction_in_training(self):
+    made = _make(shares=dict(test_labels=0.9, validation=0.3, test=0.0))
+    heard = {r['answer'] for r in made.records if r['split'] == 'train'}
+    reserved = {r['answer'] for r in made.records if r['split'] == 'test'}
+    self.assertEmpty(heard & reserved)
+
+  def test_what_activations_do_not_tell_has_no_direction(self):
+    # Whose name it is takes two tokens, and the stream knows of one.
+    none = [
+      r
+      for r in _make(readable=0.95).records
+      if r['place'] == features.CONCEPT and r['answer'].startswith('a name of')
+    ]
+    self.assertEmpty(none)
+
   def test_other_vectors_are_activations_and_their_differences(self):
     for record in self.made.records:
-      if record['place'] == features.FEATURE:
+      if record['place'] in (features.FEATURE, features.CONCEPT):
         continue
       self.assertEqual((record['split'], record['answer']), ('test', ''))
       vector = self.made.vectors[record['vectors'][0]]
@@ -101,12 +140,14 @@ class FeaturesEffectsTest(absltest.TestCase):
   def test_bad_numbers(self):
     for changes in (
       dict(unlabelled=0),
+      dict(readable=0.0),
       dict(documents=dict(start=-1, labels=1, scores=1, length=2)),
       dict(documents=dict(start=0, labels=1, scores=1, length=9999)),
       dict(shares=dict(test_labels=0.0, validation=0.5, test=0.5)),
     ):
       with self.assertRaisesRegex(
-        errors.InputError, 'expected (at (least|most)|none below 0)'
+        errors.InputError,
+        'expected (at (least|most)|none below 0|a correlation)',
       ):
         features_effects.prepare(planted.target(), _config(**changes))
 

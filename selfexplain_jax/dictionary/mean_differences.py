@@ -1,0 +1,96 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Directions of described concepts: differences of means.
+
+The mean activation where a description holds, less that of all tokens, is the
+direction in which activations move with what is described. A description that
+cannot be told from the activations by any linear probe has no such direction
+worth the name; how well the best one does is the multiple correlation.
+
+Letters: L layers, C descriptions, N tokens, D width.
+"""
+
+from collections.abc import Iterable
+import dataclasses
+
+import numpy as np
+from scipy import sparse
+
+# Of the mean variance, added to each direction's, so that a probe does not rest
+# on directions in which activations do not vary.
+_PENALTY = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanDifferences:
+  """What C descriptions do to activations.
+
+  Attributes:
+    direction_LxCxD: f32, of length 1, or 0 where the means are the same.
+    correlation_LxC: float64, of where a description holds with the best linear
+      function of the activations; 0 where it holds everywhere or nowhere.
+    together_CxC: int, at how many tokens two descriptions both hold.
+  """
+
+  direction_LxCxD: np.ndarray
+  correlation_LxC: np.ndarray
+  together_CxC: np.ndarray
+
+  @property
+  def tokens_C(self) -> np.ndarray:
+    """At how many tokens each description holds."""
+    return self.together_CxC.diagonal()
+
+  def same(self, one: int) -> np.ndarray:
+    """Which descriptions hold at the same tokens as one of them, bool [C]."""
+    tokens_C = self.tokens_C
+    return (self.together_CxC[one] == tokens_C) & (tokens_C == tokens_C[one])
+
+
+def mean_differences(
+  batches: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> MeanDifferences:
+  """Finds the directions, from one pass over the tokens.
+
+  Args:
+    batches: where each description holds, bool [C, N], and the activations at
+      the same tokens, float [L, N, D]; at least one token in all.
+  """
+  tokens = 0
+  # Sums take their shapes from the first batch.
+  together_CxC = sum_LxD = square_LxDxD = held_LxCxD = np.zeros(())
+  for holds_CxN, activations in batches:
+    holds = sparse.csr_array(holds_CxN).astype(np.float64)
+    activations_LxNxD = activations.astype(np.float64)
+    tokens += activations_LxNxD.shape[1]
+    together_CxC = together_CxC + (holds @ holds.T).toarray()
+    sum_LxD = sum_LxD + activations_LxNxD.sum(1)
+    square_LxDxD = square_LxDxD + np.stack([a.T @ a for a in activations_LxNxD])
+    held_LxCxD = held_LxCxD + np.stack([holds @ a for a in activations_LxNxD])
+  assert tokens, 'no tokens'
+
+  count_C = np.diagonal(together_CxC)
+  mean_LxD = sum_LxD / tokens
+  difference_LxCxD = (
+    held_LxCxD / np.maximum(count_C, 1)[:, None] - mean_LxD[:, None]
+  )
+  difference_LxCxD[:, count_C == 0] = 0
+  covariance_LxDxD = (
+    square_LxDxD / tokens - mean_LxD[:, :, None] * mean_LxD[:, None]
+  )
+  share_C = count_C / tokens
+  odds_C = share_C / np.maximum(1 - share_C, 1 / tokens)
+  explained_LxC = []
+  for covariance, difference in zip(
+    covariance_LxDxD, difference_LxCxD, strict=True
+  ):
+    width = len(covariance)
+    covariance += _PENALTY * np.trace(covariance) / width * np.eye(width)
+    probe_DxC = np.linalg.solve(covariance, difference.T)
+    explained_LxC.append(odds_C * np.sum(difference.T * probe_DxC, axis=0))
+  length_LxC = np.linalg.norm(difference_LxCxD, axis=-1, keepdims=True)
+  unit_LxCxD = difference_LxCxD / np.where(length_LxC > 0, length_LxC, 1)
+  return MeanDifferences(
+    unit_LxCxD.astype(np.float32),
+    np.sqrt(np.clip(explained_LxC, 0, 1)),
+    together_CxC.astype(np.int64),
+  )
