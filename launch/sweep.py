@@ -7,7 +7,8 @@ one small JSON file in the folder of results, which can be kept in the
 repository: such a run is never done again, in whatever workdir. Killed at any
 moment, the same command goes on.
 
-Beside the results it writes `summary.json` and plots, from those files alone.
+Beside the results it writes `summary.json` and plots, from those files alone;
+`--collect` does no more than that, for a study that is still under way.
 """
 
 import importlib
@@ -51,6 +52,10 @@ _LIST = flags.DEFINE_bool(
   'list', False, 'Print the runs, and which are done, and stop.'
 )
 
+_COLLECT = flags.DEFINE_bool(
+  'collect', False, 'Do no run: collect the results that there are.'
+)
+
 
 def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
@@ -69,8 +74,10 @@ def run(
     print(_listed(plan(results), results, config.side_by_side))
     return
   logging.info('%s', _sizes(plan(results), results, config.side_by_side))
-  shop = workshop.Workshop(workdir, _STAGES)
-  failed = workshop.sweep(plan, results, shop.run, config.side_by_side)
+  failed = {}
+  if not _COLLECT.value:
+    shop = workshop.Workshop(workdir, _STAGES)
+    failed = workshop.sweep(plan, results, shop.run, config.side_by_side)
 
   # What they show.
   collected = module.collect(config, results)

@@ -7,6 +7,7 @@ import pathlib
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import flagsaver
 
 from experiments.privileged_access import study as privileged_access
 from launch import sweep
@@ -116,6 +117,15 @@ class SweepTest(absltest.TestCase):
     self.assertEqual(
       kept, {f.name: f.read_bytes() for f in place.parent.iterdir()}
     )
+
+  @flagsaver.flagsaver(collect=True)
+  def test_results_are_collected_without_a_run(self):
+    workdir = pathlib.Path(self.create_tempdir().full_path) / 'fresh'
+    self.sweep(workdir)
+    self.assertFalse(workdir.exists())
+    place = self.results / 'privileged_access' / 'summary.json'
+    summary = files.read_json(place, 'summary')
+    self.assertLen(summary['undone'], 1)
 
   def test_a_failing_run_is_told_at_the_end(self):
     for error, raised in (

@@ -24,15 +24,6 @@ from selfexplain_jax.worlds.biographies import vocabulary
 from selfexplain_jax.worlds.biographies import words as word_lists
 
 
-def canonical(world: facts.World, description: str) -> str:
-  """Returns the one way to write a description: its parts in concept order.
-
-  Raises:
-    errors.InputError: if the description is not in the language.
-  """
-  return labels.AND.join(_parse(_language(world), description))
-
-
 def words(world: facts.World) -> tuple[str, ...]:
   """Returns the words of descriptions that no document contains, sorted."""
   texts = (labels.AND, *(c.description for c in concepts.all_concepts(world)))

@@ -159,15 +159,6 @@ class DescriptionsTest(parameterized.TestCase):
     with self.assertRaises(ValueError):
       executor.holds('the end of a sentence')[:] = True
 
-  def test_canonical(self):
-    one, two = 'a last name', 'a name of a person whose language is polish'
-    self.assertEqual(descriptions.canonical(WORLD, two), two)
-    both = f'{one} and also {two}'
-    self.assertEqual(descriptions.canonical(WORLD, both), both)
-    self.assertEqual(
-      descriptions.canonical(WORLD, f'{two} and also {one}'), both
-    )
-
   def test_both_orders_are_the_same(self):
     text = f'{WORLD.people[5].name} plays the harp .'
     one, two = 'a last name', f'a name of {WORLD.people[5].name}'

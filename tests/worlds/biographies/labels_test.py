@@ -109,8 +109,6 @@ class LabelsTest(parameterized.TestCase):
       found.concept,
       ('last_name+person:profession:baker', 'aside+first_name:anna'),
     )
-    for text in found.text:
-      self.assertEqual(descriptions.canonical(WORLD, text), text)
 
   def test_a_conjunction_wins_by_a_margin_alone(self):
     one, both = EXECUTOR.holds(BAKERS), EXECUTOR.holds(BAKER)
