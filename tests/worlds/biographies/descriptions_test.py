@@ -206,16 +206,17 @@ class DescriptionsTest(parameterized.TestCase):
     message = re.escape(f'{description!r} cannot be executed')
     with self.assertRaisesRegex(errors.InputError, message):
       _executor('harp .').holds(description)
-    with self.assertRaisesRegex(errors.InputError, message):
-      descriptions.canonical(WORLD, description)
 
   def test_refuses_people_of_another_world(self):
     other = facts.make_world(3)
     names = {person.name for person in WORLD.people}
     stranger = next(p.name for p in other.people if p.name not in names)
-    descriptions.canonical(other, f'a name of {stranger}')
+    tokens = np.array([[1]])
+    there = descriptions.Executor(other, TOKENIZER, tokens)
+    self.assertFalse(there.holds(f'a name of {stranger}').any())
+    here = descriptions.Executor(WORLD, TOKENIZER, tokens)
     with self.assertRaisesRegex(errors.InputError, stranger):
-      descriptions.canonical(WORLD, f'a name of {stranger}')
+      here.holds(f'a name of {stranger}')
 
   def test_refuses_ids_that_are_no_token(self):
     with self.assertRaisesRegex(errors.InputError, 'no token has the id 9999'):
