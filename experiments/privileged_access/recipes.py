@@ -6,7 +6,7 @@ models, stores and explanation sets, and their results have the same names
 everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -103,12 +103,16 @@ class Recipes:
     return Recipe(f'{name}_{examples}', 'subset', config, source)
 
   def explainer(
-    self, task: str, target: str, initial: Recipe, fields: Mapping[str, Any]
+    self,
+    tasks: Sequence[str],
+    target: str,
+    initial: Recipe,
+    fields: Mapping[str, Any],
   ) -> Recipe:
-    """An explainer of one question type.
+    """An explainer.
 
     Args:
-      task: the question type.
+      tasks: the question types that it is trained on.
       target: which model is explained.
       initial: the model that it starts from.
       fields: of the config, which differ from `experiments.explainer`.
@@ -119,7 +123,10 @@ class Recipes:
     config.update_from_flattened_dict(dict(fields))
     inputs = {
       'initial': Source(initial, 'model'),
-      f'explanations.{task}': Source(self.explanations(task, target)),
+      **{
+        f'explanations.{task}': Source(self.explanations(task, target))
+        for task in tasks
+      },
     }
     if config.projection.start == 'ridge':
       inputs['target'] = Source(self.model(target), 'model')

@@ -14,6 +14,7 @@ the other's stranger. What each arm shares with its target:
 |---|---|---|---|---|---|---|
 | self | the target | yes | yes | yes | yes | yes |
 | self_ridge | the target | yes | yes | yes | yes | yes |
+| multi_task | the target | yes | yes | yes | yes | yes |
 | text_only | the target | yes | yes | yes | yes | yes |
 | folded | the target, Q = 1 | yes | yes | yes | yes | yes |
 | rotated | the target, rotated | up to Q | no | yes | yes | yes |
@@ -28,11 +29,12 @@ target's times an orthogonal Q. Its norms have no gains and its unembedding is
 one of its own; so it is with `folded`, whose Q is 1. What `folded` has over
 `rotated`, it has by sharing coordinates (and by what the optimizer makes of
 them), and what `rotated` has over `twin` by sharing the computation.
-`text_only` sees zeros in place of vectors. Arms named `ridge`, and `wide`, see
-vectors through a projection for each layer block. It starts at ridge regression
-of their own activations on the target's and is trained; ridge undoes Q, so
-`rotated_ridge` is to be read beside `self_ridge`, which has as many
-projections. `wide` is to be read beside it too.
+`text_only` sees zeros in place of vectors, and `multi_task` learns all three
+question types at once, in half of the steps of three explainers. Arms named
+`ridge`, and `wide`, see vectors through a projection for each layer block. It
+starts at ridge regression of their own activations on the target's and is
+trained; ridge undoes Q, so `rotated_ridge` is to be read beside `self_ridge`,
+which has as many projections. `wide` is to be read beside it too.
 
 Of each arm, target and question type one explainer is trained at each of three
 learning rates; the rate whose exact match on the validation split is highest is
@@ -73,12 +75,14 @@ class Arm:
     form: '', as it is; `folded`, or `rotated`.
     text_only: whether it sees no vectors.
     ridge: whether vectors go through a projection.
+    multi_task: whether it learns all question types.
   """
 
   initial: Mapping[str, str]
   form: str = ''
   ridge: bool = False
   text_only: bool = False
+  multi_task: bool = False
 
 
 _ITSELF = {'target': 'target', 'stranger': 'stranger'}
@@ -91,6 +95,7 @@ ARMS = {
   'stranger': Arm({'target': 'stranger', 'stranger': 'target'}),
   'wide': Arm(_WIDE, ridge=True),
   'self_ridge': Arm({'target': 'target'}, ridge=True),
+  'multi_task': Arm({'target': 'target'}, multi_task=True),
   'text_only': Arm({'target': 'target'}, text_only=True),
   'folded': Arm({'target': 'target'}, form='folded'),
   'rotated': Arm({'target': 'target'}, form='rotated'),
@@ -110,8 +115,9 @@ _FEW = tuple(('target', arm) for arm in ('self', 'twin', 'stranger'))
 # By question type, which arms are run for which targets.
 CELLS = {
   'patching': _ALL,
-  'features': (*_FEW, ('target', 'text_only')),
-  'ablation': _FEW,  # It shows no vectors: all of it is text alone.
+  'features': (*_FEW, ('target', 'multi_task'), ('target', 'text_only')),
+  # It shows no vectors: all of it is text alone.
+  'ablation': (*_FEW, ('target', 'multi_task')),
 }
 _TEST_CELLS = {
   'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
@@ -258,18 +264,24 @@ def _run(
   recipes = recipes_lib.Recipes(size)
   start = ARMS[arm]
   which = start.initial[target]
+  steps, tasks, weights = config.steps, [task], {}
+  if start.multi_task:
+    steps, tasks = config.steps * 3 // 2, [*recipes_lib.TASKS]
+    # They are fewest. As in the quickstart.
+    weights = {'task_weights.features': 0.5}
   trained = recipes.explainer(
-    task,
+    tasks,
     target,
     recipes.rotated(which, start.form == 'rotated')
     if start.form
     else recipes.model(which),
     {
       'seed': seed,
-      'steps': config.steps,
+      'steps': steps,
       'optimizer.peak_rate': rate,
       'projection.start': 'ridge' if start.ridge else 'none',
       'text_only': start.text_only,
+      **weights,
     },
   )
   explained = recipes.explanations(task, target)

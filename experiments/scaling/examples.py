@@ -238,7 +238,7 @@ def _run(
 ) -> study.Run:
   recipes = recipes_lib.Recipes(config.size)
   trained = recipes.explainer(
-    config.task,
+    (config.task,),
     _TARGET,
     recipes.model(ARMS[arm]),
     {

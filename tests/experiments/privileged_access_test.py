@@ -61,21 +61,21 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def test_rates_of_an_arm_come_first_then_seeds_at_the_best(self):
     first = self.plan()
-    self.assertLen(first.runs, 60)
-    self.assertEqual(first.later, 40)
+    self.assertLen(first.runs, 69)
+    self.assertEqual(first.later, 46)
     self.assertEqual({run.facts['seed'] for run in first.runs}, {0})
     for run in first.runs:
       self.finish(run)
     then = self.plan()
-    self.assertLen(then.runs, 60 + 40)
+    self.assertLen(then.runs, 69 + 46)
     self.assertEqual(then.later, 0)
     for run in then.runs:
       if run.facts['seed']:
         best = _BEST.get(run.facts['arm'], 0.007)
         self.assertEqual(run.facts['rate'], best)
-    self.assertLen({run.digest for run in then.runs}, 100)
+    self.assertLen({run.digest for run in then.runs}, 115)
     count = collections.Counter(run.task for run in then.runs)
-    self.assertEqual(count, {'patching': 65, 'features': 20, 'ablation': 15})
+    self.assertEqual(count, {'patching': 70, 'features': 25, 'ablation': 20})
     # One question type is done before another is begun, and one arm.
     cells = [(r.task, r.facts['target'], r.facts['arm']) for r in then.runs]
     self.assertEqual(cells, [c for c in dict.fromkeys(cells) for _ in range(5)])
@@ -90,10 +90,10 @@ class PrivilegedAccessTest(absltest.TestCase):
     ]
     for run in swept[:2]:
       self.finish(run)
-    self.assertEqual(self.plan('ablation').later, 6)
+    self.assertEqual(self.plan('ablation').later, 8)
     self.finish(swept[2])
     plan = self.plan('ablation')
-    self.assertEqual(plan.later, 4)
+    self.assertEqual(plan.later, 6)
     self.assertEqual(
       [(run.facts['arm'], run.facts['seed']) for run in plan.runs],
       [
@@ -101,6 +101,7 @@ class PrivilegedAccessTest(absltest.TestCase):
         *[('twin', 0)] * 3,
         *[('twin', 1), ('twin', 2)],
         *[('stranger', 0)] * 3,
+        *[('multi_task', 0)] * 3,
       ],
     )
 
@@ -120,6 +121,16 @@ class PrivilegedAccessTest(absltest.TestCase):
       sets[run.task, run.facts['target']].add(explained.recipe.digest)
     self.assertLen(sets, 4)
     self.assertEqual({len(digests) for digests in sets.values()}, {1})
+
+  def test_one_explainer_is_asked_about_all_tasks(self):
+    made = collections.defaultdict(set)
+    for run in self.plan().runs:
+      if run.facts['arm'] == 'multi_task':
+        assert run.explainer is not None
+        self.assertEqual(run.explainer.config.steps, 1800)
+        made[run.facts['rate']].add(run.explainer.digest)
+    self.assertLen(made, 3)
+    self.assertEqual({len(digests) for digests in made.values()}, {1})
 
   def test_where_explainers_start(self):
     initial = {}
