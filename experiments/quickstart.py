@@ -37,7 +37,6 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
     # Fewer than would be best: all of this is to take a quarter of an hour.
     trained.steps = 1100
     trained.evaluate_every = trained.checkpoint_every = 550
-    trained.task_weights.features = 0.5
   for task in ('features', 'patching', 'ablation'):
     config[f'{task}_evaluation'] = evaluation.get_config()
   if size == 'test':

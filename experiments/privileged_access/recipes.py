@@ -32,9 +32,11 @@ class Recipes:
 
   Attributes:
     size: `laptop`, or `test` for one too small to learn anything.
+    concept_directions: whether sets of features have these in training.
   """
 
   size: str
+  concept_directions: bool = False
 
   @functools.cached_property
   def _stages(self) -> ml_collections.ConfigDict:
@@ -94,13 +96,15 @@ class Recipes:
             dict(inputs),
           )
         )
-    name = f'{task}_{target}'
-    whole = Recipe(name, 'make_explanations', self._config(task), inputs)
+    name, config = f'{task}_{target}', self._config(task)
+    if task == 'features':
+      config.concept_directions = self.concept_directions
+    whole = Recipe(name, 'make_explanations', config, inputs)
     if not examples:
       return whole
-    config = ml_collections.ConfigDict(dict(source='', examples=examples))
+    fewer = ml_collections.ConfigDict(dict(source='', examples=examples))
     source = {'source': Source(whole)}
-    return Recipe(f'{name}_{examples}', 'subset', config, source)
+    return Recipe(f'{name}_{examples}', 'subset', fewer, source)
 
   def explainer(
     self,

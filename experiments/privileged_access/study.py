@@ -264,11 +264,9 @@ def _run(
   recipes = recipes_lib.Recipes(size)
   start = ARMS[arm]
   which = start.initial[target]
-  steps, tasks, weights = config.steps, [task], {}
+  steps, tasks = config.steps, [task]
   if start.multi_task:
     steps, tasks = config.steps * 3 // 2, [*recipes_lib.TASKS]
-    # They are fewest. As in the quickstart.
-    weights = {'task_weights.features': 0.5}
   trained = recipes.explainer(
     tasks,
     target,
@@ -281,7 +279,6 @@ def _run(
       'optimizer.peak_rate': rate,
       'projection.start': 'ridge' if start.ridge else 'none',
       'text_only': start.text_only,
-      **weights,
     },
   )
   explained = recipes.explanations(task, target)

@@ -5,11 +5,11 @@ The target reads documents of its corpus; every feature of a dictionary is
 labelled by what it fires on there. The vectors are the features' decoder
 directions.
 
-For training there are besides directions of concepts: differences of means, for
-every description that is in the activations and is no label for test alone. For
-evaluation there are vectors out of distribution, without labels: activations,
-and differences of the activations of two prompts that ask the same of two
-people.
+For training there may be directions of concepts besides: differences of means,
+for every description that is in the activations and is no label for test alone.
+For evaluation there are vectors out of distribution, without labels:
+activations, and differences of the activations of two prompts that ask the same
+of two people.
 """
 
 from collections.abc import Iterator
@@ -40,7 +40,9 @@ from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
 _SOURCE = 12  # Words that say where an activation is from.
-_LEAST_TOKENS = 10  # At which a concept with a direction holds.
+# A concept with a direction holds at so many tokens at least, and where it does
+# has so great a multiple correlation with the activations.
+_LEAST_TOKENS, _READABLE = 10, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +57,9 @@ class Maker:
     concepts: says where descriptions hold.
     config: `seed`; `documents`, from which row the corpus is read, and how
       many rows of which length, for labels and for scores; `threshold`, the
-      least correlation of a label; `readable`, the least multiple correlation
-      with activations of a concept that has a direction; `shares` of validation
-      and test features, and of labels that are for test alone; `unlabelled`,
-      activations and differences for each layer.
+      least correlation of a label; `concept_directions`, whether there are
+      any; `shares` of validation and test features, and of labels that are for
+      test alone; `unlabelled`, activations and differences for each layer.
   """
 
   target: task.Target
@@ -142,7 +143,9 @@ class Maker:
           f'no labelled feature in split {split}: expected more features, or a '
           'lower threshold of labels'
         )
-    besides = [self._of_concepts(labelled, records)]
+    besides = []
+    if self.config.concept_directions:
+      besides.append(self._of_concepts(labelled, records))
     besides += [self._unlabelled(i, labelled) for i in self.dictionary.by_layer]
     for made_record, vector in itertools.chain(*besides):
       records.append({**made_record, 'vectors': [len(vectors)]})
@@ -249,7 +252,7 @@ class Maker:
       for layer, correlation_C, direction_CxD in zip(
         layers, found.correlation_LxC, found.direction_LxCxD, strict=True
       ):
-        if correlation_C[c] >= self.config.readable:
+        if correlation_C[c] >= _READABLE:
           record = self._record(layer, features.CONCEPT, 0, text)
           described = {'split': 'train', 'group': text, 'answer': text}
           yield {**record, **described}, direction_CxD[c]
@@ -329,11 +332,6 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
     raise errors.InputError(
       f'config.documents.length is {asked.length}: expected at most {most}, '
       f'the positions of {target.directory}'
-    )
-  if not 0 < config.readable <= 1:
-    raise errors.InputError(
-      f'config.readable is {config.readable}: expected a correlation above 0, '
-      'at most 1'
     )
   shares = config.shares
   if min(shares.values()) < 0 or shares.validation + shares.test >= 1:

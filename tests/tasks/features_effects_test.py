@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of feature sets on features whose labels are known."""
 
+from unittest import mock
+
 from absl.testing import absltest
 import ml_collections
 import numpy as np
@@ -16,7 +18,7 @@ def _config(**changes):
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=20, length=48)
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
-  config.readable = 0.5
+  config.concept_directions = True
   config.unlabelled = 3
   config.update(changes)
   return config
@@ -99,13 +101,16 @@ class FeaturesEffectsTest(absltest.TestCase):
     self.assertEmpty(heard & reserved)
 
   def test_what_activations_do_not_tell_has_no_direction(self):
+    with mock.patch.object(features_effects, '_READABLE', 0.95):
+      records = _make().records
+    found = [r['answer'] for r in records if r['place'] == features.CONCEPT]
+    self.assertContainsSubset(['a comma', 'the end of a sentence'], found)
     # Whose name it is takes two tokens, and the stream knows of one.
-    none = [
-      r
-      for r in _make(readable=0.95).records
-      if r['place'] == features.CONCEPT and r['answer'].startswith('a name of')
-    ]
-    self.assertEmpty(none)
+    self.assertFalse(any(text.startswith('a name of') for text in found))
+
+  def test_there_may_be_features_alone(self):
+    records = _make(concept_directions=False).records
+    self.assertNotIn(features.CONCEPT, {r['place'] for r in records})
 
   def test_other_vectors_are_activations_and_their_differences(self):
     for record in self.made.records:
@@ -140,14 +145,13 @@ class FeaturesEffectsTest(absltest.TestCase):
   def test_bad_numbers(self):
     for changes in (
       dict(unlabelled=0),
-      dict(readable=0.0),
       dict(documents=dict(start=-1, labels=1, scores=1, length=2)),
       dict(documents=dict(start=0, labels=1, scores=1, length=9999)),
       dict(shares=dict(test_labels=0.0, validation=0.5, test=0.5)),
     ):
       with self.assertRaisesRegex(
         errors.InputError,
-        'expected (at (least|most)|none below 0|a correlation)',
+        'expected (at (least|most)|none below 0)',
       ):
         features_effects.prepare(planted.target(), _config(**changes))
 
