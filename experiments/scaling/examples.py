@@ -12,8 +12,8 @@ stranger and the nearest neighbour need for the scores of self. Examples of
 features are features and directions of concepts in random order, since there
 are too few features for a curve; what is tested is features alone.
 
-Learning rates are chosen on all examples, of three for each arm, by exact match
-on the validation split. The ends of the curves have a second seed. The argument
+Learning rates are chosen on all examples, of three or more for each arm, by exact
+match on the validation split. The ends of the curves have a second seed. The argument
 is the question type; `test` is a study too small to learn anything.
 """
 
@@ -77,7 +77,7 @@ def plan(
   later = 0
   seeds = tuple(config.seeds)
   for arm in ARMS:
-    swept = _sweep(config, arm)
+    swept = _sweep(config, arm, results)
     runs += swept
     rate, sizes = study.best_rate(swept, results), _sizes(config, results)
     if rate is None or sizes is None:
@@ -201,7 +201,7 @@ def _found(
   sizes = (*(_sizes(config, results) or ()), 0)
   for arm in ARMS:
     points: dict[int, dict[int, results_lib.Result]] = {}
-    rate = study.best_rate(_sweep(config, arm), results)
+    rate = study.best_rate(_sweep(config, arm, results), results)
     if rate is not None:
       for size, seed in itertools.product(sizes, config.seeds):
         result = results.of(_run(config, arm, size, rate, seed))
@@ -220,15 +220,21 @@ def _sizes(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> tuple[int, ...] | None:
   """The sizes below all that there is; None before that is known."""
-  result = results.of(_sweep(config, 'self')[0])
+  result = results.of(_sweep(config, 'self', results)[0])
   if result is None:
     return None
   return tuple(size for size in config.sizes if size < result.examples)
 
 
-def _sweep(config: ml_collections.ConfigDict, arm: str) -> list[study.Run]:
+def _sweep(
+  config: ml_collections.ConfigDict, arm: str, results: study.Results
+) -> list[study.Run]:
   """The runs among which the learning rate is chosen, on all examples."""
-  return [_run(config, arm, 0, rate, config.seeds[0]) for rate in config.rates]
+
+  def run(rate: float) -> study.Run:
+    return _run(config, arm, 0, rate, config.seeds[0])
+
+  return study.swept(run, config.rates, results)
 
 
 def _run(

@@ -14,13 +14,16 @@ Later runs may depend on the results of earlier ones, such as which learning
 rate was best: the plan is asked again after each run.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
 from selfexplain_jax import files
 from selfexplain_jax.studies import recipe as recipe_lib
 from selfexplain_jax.studies import results as results_lib
+
+# How often rates are added beyond those that a study begins with.
+_MORE_RATES = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,3 +123,29 @@ def best_rate(runs: Iterable[Run], results: Results) -> float | None:
     score = (result.validation, -run.facts['rate'])
     best = score if best is None else max(best, score)
   return None if best is None else -best[1]
+
+
+def swept(
+  run: Callable[[float], Run], rates: Iterable[float], results: Results
+) -> list[Run]:
+  """Returns the runs among which a learning rate is chosen, by rate.
+
+  That the best of the rates is the highest or the lowest says that a better one
+  may lie beyond: then twice or half of it is tried as well, and so on, at most
+  twice. A single rate is no choice and stays alone.
+
+  Args:
+    run: makes the run of a rate.
+    rates: to begin with.
+    results: those there are.
+  """
+  runs = [run(rate) for rate in sorted(rates)]
+  for _ in range(_MORE_RATES if len(runs) > 1 else 0):
+    best = best_rate(runs, results)
+    if best is None:
+      break
+    if best == runs[-1].facts['rate']:
+      runs.append(run(2 * best))
+    elif best == runs[0].facts['rate']:
+      runs.insert(0, run(best / 2))
+  return runs
