@@ -53,7 +53,7 @@ _LIST = flags.DEFINE_bool(
 )
 
 _COLLECT = flags.DEFINE_bool(
-  'collect', False, 'Do no run: collect the results that there are.'
+  'collect', False, 'Run nothing, and collect the results that there are.'
 )
 
 
@@ -71,19 +71,22 @@ def run(
     return module.plan(config, found)
 
   if dry_run or _LIST.value:
+    if _COLLECT.value:
+      raise errors.InputError(
+        '--collect writes a summary, and --list and --dry_run nothing: expected'
+        ' one of them'
+      )
     print(_listed(plan(results), results, config.side_by_side))
     return
-  logging.info('%s', _sizes(plan(results), results, config.side_by_side))
   failed = {}
   if not _COLLECT.value:
+    logging.info('%s', _sizes(plan(results), results, config.side_by_side))
     shop = workshop.Workshop(workdir, _STAGES)
     failed = workshop.sweep(plan, results, shop.run, config.side_by_side)
 
   # What they show.
   collected = module.collect(config, results)
-  undone = [r.name for r in plan(results).runs if results.of(r) is None]
-  summary = {**collected.summary, 'undone': undone}
-  files.write_json(results.directory / results_lib.SUMMARY, summary)
+  files.write_json(results.directory / results_lib.SUMMARY, collected.summary)
   for name, svg in collected.plots.items():
     files.write_text(results.directory / f'{name}.svg', svg + '\n')
   print(collected.text)

@@ -27,6 +27,8 @@ HEADER = """\
 """
 RULES = ('py_binary', 'py_library', 'py_test')
 DATA_PATTERNS = ('**/*.css', '**/*.html', '**/*.j2', '**/*.js', '**/*.json')
+# What studies found, which no program needs to run.
+RESULTS = 'experiments/results'
 
 # Distributions that are not named like the module that is imported.
 DISTRIBUTIONS = {
@@ -194,7 +196,10 @@ def _data_patterns(
   """Returns the patterns with a file in `folder`, not in a package below it."""
 
   def belongs(file: pathlib.Path) -> bool:
-    parents = (p.relative_to(root).as_posix() for p in file.parents)
+    name = file.relative_to(root)
+    parents = [parent.as_posix() for parent in name.parents]
+    if RESULTS in parents:
+      return False
     return next(p for p in parents if p in packages) == folder
 
   return tuple(

@@ -148,9 +148,16 @@ def plan(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> study.Plan:
   """Returns the runs that are known by now, an arm after the other."""
+  return _plan(config, config.part, results)
+
+
+def _plan(
+  config: ml_collections.ConfigDict, part: str, results: study.Results
+) -> study.Plan:
+  """The runs of a part of the study, which may be `all`."""
   runs: list[study.Run] = []
   later = 0
-  for task, cells in _cells(config, config.part).items():
+  for task, cells in _cells(config, part).items():
     for target, arm in cells:
       swept = _sweep(config, task, target, arm, results)
       runs += swept
@@ -172,7 +179,11 @@ def collect(
 
   Of all of them, whichever part of the study was run: their files lie together.
   """
-  summary: dict = {'study': NAME, 'steps': config.steps}
+  summary: dict = {
+    'study': NAME,
+    'steps': config.steps,
+    **_plan(config, 'all', results).undone(results),
+  }
   texts, drawn = [], {}
   for task, cells in _cells(config, 'all').items():
     blocks: dict[str, dict] = {}

@@ -12,9 +12,9 @@ stranger and the nearest neighbour need for the scores of self. Examples of
 features are features and directions of concepts in random order, since there
 are too few features for a curve; what is tested is features alone.
 
-Learning rates are chosen on all examples, of three or more for each arm, by exact
-match on the validation split. The ends of the curves have a second seed. The argument
-is the question type; `test` is a study too small to learn anything.
+Learning rates are chosen on all examples, of three or more for each arm, by
+exact match on the validation split. The ends of the curves have a second seed.
+The argument is the question type; `test` is too small to learn anything.
 """
 
 import itertools
@@ -109,7 +109,11 @@ def collect(
   ]
   for arm, result in every:
     matrix.check_same(arm, every[0][1], [result])
-  summary: dict = {'study': config.name, 'steps': config.steps}
+  summary: dict = {
+    'study': config.name,
+    'steps': config.steps,
+    **plan(config, results).undone(results),
+  }
   lines: list[str] = []
   panels: dict[str, dict] = {}
   for metric in _METRICS[config.task]:

@@ -15,9 +15,9 @@ import dataclasses
 import numpy as np
 from scipy import sparse
 
-# Of the mean variance, added to each direction's, so that a probe does not rest
-# on directions in which activations do not vary.
-_PENALTY = 1e-4
+# Directions in which standardised activations vary less than this part of the
+# most are no use to a probe: rounding is as large.
+_LEAST_VARIANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,8 @@ class MeanDifferences:
   Attributes:
     direction_LxCxD: f32, of length 1, or 0 where the means are the same.
     correlation_LxC: float64, of where a description holds with the best linear
-      function of the activations; 0 where it holds everywhere or nowhere.
+      function of the activations, on the tokens that it was fitted to; 0 where
+      it holds everywhere or nowhere.
     together_CxC: int, at how many tokens two descriptions both hold.
   """
 
@@ -80,13 +81,20 @@ def mean_differences(
   share_C = count_C / tokens
   odds_C = share_C / np.maximum(1 - share_C, 1 / tokens)
   explained_LxC = []
-  for covariance, difference in zip(
+  for covariance_DxD, difference_CxD in zip(
     covariance_LxDxD, difference_LxCxD, strict=True
   ):
-    width = len(covariance)
-    covariance += _PENALTY * np.trace(covariance) / width * np.eye(width)
-    probe_DxC = np.linalg.solve(covariance, difference.T)
-    explained_LxC.append(odds_C * np.sum(difference.T * probe_DxC, axis=0))
+    deviation_D = np.sqrt(np.clip(np.diagonal(covariance_DxD), 0, None))
+    deviation_D = np.where(deviation_D > 0, deviation_D, 1)
+    inverse_DxD = np.linalg.pinv(
+      covariance_DxD / np.outer(deviation_D, deviation_D),
+      rcond=_LEAST_VARIANCE,
+      hermitian=True,
+    )
+    standard_CxD = difference_CxD / deviation_D
+    explained_LxC.append(
+      odds_C * np.sum(standard_CxD @ inverse_DxD * standard_CxD, axis=1)
+    )
   length_LxC = np.linalg.norm(difference_LxCxD, axis=-1, keepdims=True)
   unit_LxCxD = difference_LxCxD / np.where(length_LxC > 0, length_LxC, 1)
   return MeanDifferences(

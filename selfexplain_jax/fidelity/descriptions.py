@@ -143,7 +143,7 @@ class Descriptions:
     """Returns the content of metrics.json but for what names the run.
 
     `rows` and `tests` are over features, and again as `new_label_rows` over
-    those whose label no training feature has; `activation_rows`,
+    those whose label no training record has; `activation_rows`,
     `difference_rows` and their tests are over vectors without labels. Vectors
     that are active nowhere in the documents are left out and counted as
     `silent`.

@@ -33,7 +33,7 @@ _TESTED = ('exact_match', 'simulator', 'detection')
 _BESIDE = ('stranger', 'shuffled_vector')
 _PARTS = {
   '': 'Features',
-  'new_label_': 'Features whose label no training feature has',
+  'new_label_': 'Features whose label is not in training',
   'activation_': 'Activations in place of features: nobody knows a label',
   'difference_': 'Differences of activations: nobody knows a label',
 }

@@ -22,7 +22,7 @@ _DESCRIPTION_SCORES = {
 _PARTS = {
   '': 'All questions:',
   'balanced_': 'Balanced cells, as many outputs changed as not:',
-  'new_label_': 'Features whose label no training feature has:',
+  'new_label_': 'Features whose label is not in training:',
   'activation_': 'Activations in place of features:',
   'difference_': 'Differences of activations:',
 }

@@ -67,6 +67,11 @@ class Plan:
   runs: Sequence[Run]
   later: int
 
+  def undone(self, results: 'Results') -> dict[str, Any]:
+    """What is left to do, for a summary: names of runs, and how many later."""
+    names = [run.name for run in self.runs if results.of(run) is None]
+    return {'undone': names, 'later': self.later}
+
 
 @dataclasses.dataclass(frozen=True)
 class Collected:

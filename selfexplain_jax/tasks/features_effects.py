@@ -40,8 +40,8 @@ from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
 _SOURCE = 12  # Words that say where an activation is from.
-# A concept with a direction holds at so many tokens at least, and where it does
-# has so great a multiple correlation with the activations.
+# A concept has a direction if it holds at so many tokens at least, in layers
+# where its multiple correlation with the activations is at least so great.
 _LEAST_TOKENS, _READABLE = 10, 0.3
 
 
@@ -54,20 +54,20 @@ class Maker:
     dictionary: the dictionaries, one a layer.
     corpus: what the target was pretrained on.
     labeller: gives features their labels.
-    concepts: says where descriptions hold.
     config: `seed`; `documents`, from which row the corpus is read, and how
       many rows of which length, for labels and for scores; `threshold`, the
-      least correlation of a label; `concept_directions`, whether there are
-      any; `shares` of validation and test features, and of labels that are for
-      test alone; `unlabelled`, activations and differences for each layer.
+      least correlation of a label; `shares` of validation and test features,
+      and of labels that are for test alone; `unlabelled`, activations and
+      differences for each layer.
+    concepts: whose directions are for training besides; None for none.
   """
 
   target: task.Target
   dictionary: dictionaries.Dictionaries
   corpus: pretraining.Corpus
   labeller: labels_lib.Labeller
-  concepts: labels_lib.Concepts
   config: ml_collections.ConfigDict
+  concepts: labels_lib.Concepts | None = None
 
   @property
   def plan(self) -> str:
@@ -144,8 +144,9 @@ class Maker:
           'lower threshold of labels'
         )
     besides = []
-    if self.config.concept_directions:
-      besides.append(self._of_concepts(labelled, records))
+    if self.concepts is not None:
+      heard = {r['answer'] for r in records if r['split'] == 'train'}
+      besides.append(self._of_concepts(labelled, self.concepts, heard))
     besides += [self._unlabelled(i, labelled) for i in self.dictionary.by_layer]
     for made_record, vector in itertools.chain(*besides):
       records.append({**made_record, 'vectors': [len(vectors)]})
@@ -215,19 +216,20 @@ class Maker:
     return zlib.crc32(f'{self.config.seed}/{name}'.encode()) / 2**32
 
   def _of_concepts(
-    self, documents: np.ndarray, labelled: list[dict[str, Any]]
+    self, documents: np.ndarray, concepts: labels_lib.Concepts, heard: set[str]
   ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Yields training records of concepts, and their directions.
 
     Of descriptions that hold at the same tokens, that of the fewest words has a
-    direction, and of those the first.
+    direction, and of those the first; none has one a part of which is for test
+    alone.
 
     Args:
       documents: rows of the corpus, i32[N, T].
-      labelled: the records of features, whose labels may be made of two.
+      concepts: the descriptions.
+      heard: the labels of training features, of which some are made of two.
     """
-    heard = {r['answer'] for r in labelled if r['split'] == 'train'}
-    texts = [*self.concepts.texts]
+    texts = [*concepts.texts]
     texts += sorted(heard.difference(texts))
     layers = tuple(self.dictionary.by_layer)
 
@@ -235,7 +237,7 @@ class Maker:
       for tokens, resid in activity.residuals(
         self.target.model, documents, self.dictionary.site, layers, _BATCH
       ):
-        kept, holds = self.concepts.holds(tokens, texts)
+        kept, holds = concepts.holds(tokens, texts)
         yield holds, resid[:, kept]
 
     found = mean_differences.mean_differences(batches())
@@ -244,7 +246,7 @@ class Maker:
       same = np.flatnonzero(found.same(c))
       first = same[np.argmin(words[same])]
       if (
-        self._for_test_alone(text)
+        any(map(self._for_test_alone, {text, *text.split(labels_lib.AND)}))
         or found.tokens_C[c] < _LEAST_TOKENS
         or first != c
       ):
@@ -344,4 +346,5 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   labeller = concept_labels.ConceptLabeller(
     corpus.world, target.tokenizer, config.threshold
   )
-  return Maker(target, dictionary, corpus, labeller, labeller, config)
+  concepts = labeller if config.concept_directions else None
+  return Maker(target, dictionary, corpus, labeller, config, concepts)

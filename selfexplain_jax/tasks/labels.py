@@ -70,7 +70,7 @@ class Concepts(Protocol):
   """Descriptions of which it is known where they hold.
 
   Attributes:
-    texts: the descriptions, simple ones before those made of two.
+    texts: the descriptions, in a fixed order.
   """
 
   @property

@@ -41,10 +41,26 @@ class MeanDifferencesTest(absltest.TestCase):
         weights, *_ = np.linalg.lstsq(design, marks)
         expected = np.corrcoef(design @ weights, marks)[0, 1]
         self.assertAlmostEqual(
-          self.found.correlation_LxC[layer, c], expected, delta=1e-3
+          self.found.correlation_LxC[layer, c], expected, delta=1e-6
         )
     self.assertGreater(self.found.correlation_LxC[1, 0], 0.8)
     self.assertLess(self.found.correlation_LxC[0, 0], 0.3)
+
+  def test_scales_of_dimensions_do_not_count(self):
+    scale = np.array([1e3, 1, 1, 1e-2, 1, 1])
+    found = mean_differences.mean_differences(
+      [(self.holds, self.activations * scale)]
+    )
+    np.testing.assert_allclose(
+      found.correlation_LxC, self.found.correlation_LxC, atol=1e-6
+    )
+
+  def test_activations_that_do_not_vary(self):
+    found = mean_differences.mean_differences(
+      [(self.holds, np.ones_like(self.activations))]
+    )
+    self.assertEqual(np.abs(found.direction_LxCxD).max(), 0)
+    self.assertEqual(found.correlation_LxC.max(), 0)
 
   def test_what_holds_nowhere_has_no_direction(self):
     self.assertEqual(np.abs(self.found.direction_LxCxD[:, 4]).max(), 0)

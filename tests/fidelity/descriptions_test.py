@@ -25,13 +25,11 @@ def _set():
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=70, length=48)
   config.shares = dict(test_labels=0.4, validation=0.2, test=0.2)
-  config.concept_directions = False
   config.unlabelled = 3
   made = features_effects.Maker(
     planted.target(),
     planted.dictionary(),
     planted.CORPUS,
-    planted.labeller(),
     planted.labeller(),
     config,
   ).make()

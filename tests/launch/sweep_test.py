@@ -32,6 +32,7 @@ class CommandLineTest(absltest.TestCase):
       ['launch.sweep', _W, f'{_CONFIG}:test', '--config.module=json'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--config.side_by_side=0'],
       ['launch.sweep', _W, '--config=experiments/scaling/examples.py:no'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--list', '--collect'],
     )
     self.assertEqual(listed.code, 0, listed.stderr)
     lines = listed.stdout.splitlines()
@@ -52,6 +53,7 @@ class CommandLineTest(absltest.TestCase):
         "'json', which has no plan",
         'side_by_side=0: expected at least 1',
         "no question type 'no'",
+        '--collect writes a summary',
       ),
       strict=True,
     ):

@@ -72,6 +72,46 @@ class StudyTest(absltest.TestCase):
     self.finish(self.swept[2], 0.75)
     self.assertEqual(study.best_rate(self.swept, self.results), 0.4)
 
+  def test_a_best_rate_at_an_end_leads_beyond_it(self):
+    made = {}
+
+    def run(rate):
+      return made.setdefault(rate, runs.make_run(f'at {rate}', rate=rate))
+
+    def rates():
+      swept = study.swept(run, (0.2, 0.1), self.results)
+      return [r.facts['rate'] for r in swept]
+
+    self.assertEqual(rates(), [0.1, 0.2])
+    self.finish(run(0.1), 0.5)
+    self.assertEqual(rates(), [0.1, 0.2])
+    self.finish(run(0.2), 0.6)
+    self.assertEqual(rates(), [0.1, 0.2, 0.4])
+    self.assertIsNone(
+      study.best_rate(study.swept(run, made, self.results), self.results)
+    )
+    self.finish(run(0.4), 0.7)
+    self.assertEqual(rates(), [0.1, 0.2, 0.4, 0.8])
+    # Twice, and no further.
+    self.finish(run(0.8), 0.8)
+    self.assertEqual(rates(), [0.1, 0.2, 0.4, 0.8])
+
+  def test_the_lowest_leads_to_half_of_it_until_it_is_inside(self):
+    made = {}
+
+    def run(rate):
+      return made.setdefault(rate, runs.make_run(f'at {rate}', rate=rate))
+
+    for rate, validation in ((0.1, 0.6), (0.2, 0.5), (0.05, 0.4)):
+      self.finish(run(rate), validation)
+    swept = study.swept(run, (0.1, 0.2), self.results)
+    self.assertEqual([r.facts['rate'] for r in swept], [0.05, 0.1, 0.2])
+
+  def test_a_single_rate_is_no_choice(self):
+    self.finish(self.swept[0], 0.5)
+    swept = study.swept(lambda _: self.swept[0], (0.1,), self.results)
+    self.assertEqual(swept, [self.swept[0]])
+
   def test_of_equal_rates_the_lowest(self):
     for run in self.swept:
       self.finish(run, 0.5)

@@ -18,20 +18,21 @@ def _config(**changes):
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=20, length=48)
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
-  config.concept_directions = True
+  config.concept_directions = True  # For `prepare` alone.
   config.unlabelled = 3
   config.update(changes)
   return config
 
 
-def _make(**changes):
+def _make(concepts=True, **changes):
+  labeller = planted.labeller()
   return features_effects.Maker(
     planted.target(),
     planted.dictionary(),
     planted.CORPUS,
-    planted.labeller(),
-    planted.labeller(),
+    labeller,
     _config(**changes),
+    labeller if concepts else None,
   ).make()
 
 
@@ -109,7 +110,7 @@ class FeaturesEffectsTest(absltest.TestCase):
     self.assertFalse(any(text.startswith('a name of') for text in found))
 
   def test_there_may_be_features_alone(self):
-    records = _make(concept_directions=False).records
+    records = _make(concepts=False).records
     self.assertNotIn(features.CONCEPT, {r['place'] for r in records})
 
   def test_other_vectors_are_activations_and_their_differences(self):

@@ -70,7 +70,7 @@ class ConceptLabeller:
     """
     every = concepts.all_concepts(self.world)
     words_C = np.array([len(c.description.split()) for c in every])
-    holds_CxN, fires_NxF = self._read(batches)
+    holds_CxN, fires_NxF = self._read(batches, [c.description for c in every])
     r_F, pair_2xF = _search(holds_CxN, fires_NxF, words_C)
     precision_F = _average_precision(holds_CxN, fires_NxF, pair_2xF)
 
@@ -108,13 +108,13 @@ class ConceptLabeller:
     return kept, np.stack([executor.holds(text)[kept] for text in texts])
 
   def _read(
-    self, batches: Iterable[labels.Batch]
+    self, batches: Iterable[labels.Batch], texts: list[str]
   ) -> tuple[np.ndarray, sparse.csr_array]:
     """Returns where concepts hold, bool [C, N], and features fire, [N, F]."""
     holds, fires = [], []
     for batch in batches:
       tokens_BxT = np.asarray(batch.tokens_BxT)
-      kept, held = self.holds(tokens_BxT, self.texts)
+      kept, held = self.holds(tokens_BxT, texts)
       activations = _checked(batch.activations_BxTxF, tokens_BxT.shape)[kept]
       holds.append(held)
       # Sums are of float64, so that no concept is ahead by rounding.
