@@ -20,6 +20,7 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.fidelity import arms as arms_lib
+from selfexplain_jax.fidelity import asked as asked_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.reports import html
@@ -89,7 +90,7 @@ def run(
     raise errors.InputError(
       f'{config.explanations} has no records of split {config.split!r}'
     )
-  asked = arms_lib.Asked(
+  asked = asked_lib.Asked(
     task, explained, chosen, explained.split('train'), config.seed
   )
   # The controls that ask self again, besides the explainers.

@@ -7,7 +7,7 @@ from absl.testing import absltest
 import ml_collections
 import numpy as np
 
-from selfexplain_jax.fidelity import arms
+from selfexplain_jax.fidelity import asked
 from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import rerun
@@ -273,10 +273,10 @@ class ObserveTest(absltest.TestCase):
 class ControlsTest(absltest.TestCase):
   def test_answer_from_training_records_alone(self):
     chosen = EXPLAINED.split('train')
-    train = arms.columns(EXPLAINED, chosen)
+    train = asked.columns(EXPLAINED, chosen)
     evaluated = {
       name: column
-      for name, column in arms.columns(EXPLAINED, CHOSEN).items()
+      for name, column in asked.columns(EXPLAINED, CHOSEN).items()
       if name not in ('answer', 'changed', 'group')
     }
     made = CHANGES.controls(train, evaluated)

@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """The questions of an evaluation of patching, and of one of ablation."""
 
-from selfexplain_jax.fidelity import arms
+from selfexplain_jax.fidelity import asked
 from selfexplain_jax.fidelity import changes
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
@@ -11,7 +11,7 @@ from selfexplain_jax.tasks import task
 from tests.data import fixtures
 
 EXPLAINED = fixtures.explanation_set(60)
-PATCHING = arms.Asked(
+PATCHING = asked.Asked(
   task.Task(
     patching,
     patching_effects.prepare,
@@ -25,7 +25,7 @@ PATCHING = arms.Asked(
 
 ABLATED = fixtures.ablation_set(60)
 # Its target says the ablated text itself, so that what it is asked can be seen.
-ABLATION = arms.Asked(
+ABLATION = asked.Asked(
   task.Task(
     ablation,
     ablation_effects.prepare,
