@@ -130,25 +130,23 @@ def run(
     said = arms_lib.run(arms, out / 'answers', inputs)
 
   # How far the two agree.
-  tables = task.evaluation.predictions(
-    said, shown, explained, chosen, config.seed
-  )
+  checked = task.evaluation.check(said, shown, explained, chosen, config.seed)
   figures = {
     'task': task.language.NAME,
     'target': weight_hash,
     'split': config.split,
     'seed': config.seed,
     'versions': {v: importlib.metadata.version(v) for v in _VERSIONS},
-    **task.evaluation.score(said, shown, explained, chosen, config.seed),
+    **checked.figures,
   }
   if asked.shows_vectors:
     figures['same_when_shuffled'] = asked.same_when_shuffled()
     figures['same_answer_when_shuffled'] = asked.same_answer_when_shuffled()
-  for name, table_ in tables.items():
+  for name, table_ in checked.tables.items():
     content = io.BytesIO()
     parquet.write_table(table_, content)
     files.write_bytes(out / f'{name}.parquet', content.getvalue())
-  html.write(out, figures, tables)
+  html.write(out, figures, checked.tables)
   files.write_json(out / 'metrics.json', figures)
   for line in text.table(figures).splitlines():
     logging.info('%s', line)

@@ -60,12 +60,26 @@ class Changes:
       'majority': lambda: controls.majority(train, evaluated),
     }
 
-  def score(
+  def check(
     self,
     said: Mapping[str, said_lib.Said],
     shown: rerun_lib.Rerun,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
+    seed: int,
+  ) -> task_lib.Checked:
+    """Compares what was said with the effects of running the target again."""
+    rows = [explained.rows[i] for i in chosen]
+    return task_lib.Checked(
+      self._figures(said, shown, rows, seed),
+      {'predictions': self._predictions(said, shown, rows, chosen)},
+    )
+
+  def _figures(
+    self,
+    said: Mapping[str, said_lib.Said],
+    shown: rerun_lib.Rerun,
+    rows: list[dict[str, Any]],
     seed: int,
   ) -> dict[str, Any]:
     """Returns the content of metrics.json but for what names the run.
@@ -73,7 +87,6 @@ class Changes:
     `rows` and `tests` are over all records, `balanced_rows` and
     `balanced_tests` over those of balanced cells alone.
     """
-    rows = [explained.rows[i] for i in chosen]
     balanced = np.flatnonzero([row['balanced'] for row in rows])
     result: dict[str, Any] = {
       'n': len(rows),
@@ -112,20 +125,18 @@ class Changes:
         }
     return result
 
-  def predictions(
+  def _predictions(
     self,
     said: Mapping[str, said_lib.Said],
     shown: rerun_lib.Rerun,
-    explained: explanations.ExplanationSet,
+    rows: list[dict[str, Any]],
     chosen: np.ndarray,
-    seed: int,
-  ) -> dict[str, pa.Table]:
-    """Returns `predictions`, a row for each arm and record."""
-    del seed
+  ) -> pa.Table:
+    """Returns a row for each arm and record."""
     table = []
     for arm, answers in said.items():
       for n, index in enumerate(chosen.tolist()):
-        record, effect = explained.rows[index], shown.effects[n]
+        record, effect = rows[n], shown.effects[n]
         claim = claims.parse(answers.output[n])
         table.append(
           {
@@ -147,4 +158,4 @@ class Changes:
             and claims.same_content(claim.content, effect.content),
           }
         )
-    return {'predictions': pa.Table.from_pylist(table)}
+    return pa.Table.from_pylist(table)

@@ -132,12 +132,38 @@ class Descriptions:
       'majority': lambda: controls.majority(train, evaluated),
     }
 
-  def score(
+  def check(
     self,
     said: Mapping[str, said_lib.Said],
     shown: Shown,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
+    seed: int,
+  ) -> task_lib.Checked:
+    """Compares what was said with where the vectors are active.
+
+    Beside `predictions` there is the table `exemplars`, by record.
+    """
+    rows = [explained.rows[i] for i in chosen]
+    learnt = {explained.rows[i]['answer'] for i in explained.split('train')}
+    scores = self._scores(said, shown, rows, seed)
+    exemplars = pa.Table.from_pylist(
+      self._exemplars(said.get('self'), shown, chosen), _EXEMPLARS_SCHEMA
+    )
+    return task_lib.Checked(
+      self._figures(scores, shown, rows, learnt, seed),
+      {
+        'predictions': self._predictions(said, scores, rows, chosen),
+        'exemplars': exemplars,
+      },
+    )
+
+  def _figures(
+    self,
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    shown: Shown,
+    rows: list[dict[str, Any]],
+    learnt: set[str],
     seed: int,
   ) -> dict[str, Any]:
     """Returns the content of metrics.json but for what names the run.
@@ -148,10 +174,7 @@ class Descriptions:
     that are active nowhere in the documents are left out and counted as
     `silent`.
     """
-    rows = [explained.rows[i] for i in chosen]
-    scores = self._scores(said, shown, rows, seed)
     active = shown.firing.active
-    learnt = {explained.rows[i]['answer'] for i in explained.split('train')}
     place = np.array([row['place'] for row in rows])
     is_new = np.array([row['answer'] not in learnt for row in rows])
     parts = {
@@ -174,7 +197,7 @@ class Descriptions:
         [rows[i]['group'] for i in part], seed=seed
       )
       labelled = prefix in ('', 'new_label_')
-      arms = [arm for arm in said if labelled or arm != 'label']
+      arms = [arm for arm in scores if labelled or arm != 'label']
       measures = [m for m in _MEASURES if labelled or m in _OF_ALL]
       result[f'{prefix}n'] = len(part)
       result[f'{prefix}groups'] = len({rows[i]['group'] for i in part})
@@ -223,17 +246,14 @@ class Descriptions:
       }
     return scores
 
-  def predictions(
+  def _predictions(
     self,
     said: Mapping[str, said_lib.Said],
-    shown: Shown,
-    explained: explanations.ExplanationSet,
+    scores: Mapping[str, Mapping[str, np.ndarray]],
+    rows: list[dict[str, Any]],
     chosen: np.ndarray,
-    seed: int,
-  ) -> dict[str, pa.Table]:
-    """Returns `predictions`, by arm and record, and `exemplars`, by record."""
-    rows = [explained.rows[i] for i in chosen]
-    scores = self._scores(said, shown, rows, seed)
+  ) -> pa.Table:
+    """Returns a row for each arm and record."""
     table = []
     for arm, answers in said.items():
       for n, index in enumerate(chosen.tolist()):
@@ -254,12 +274,7 @@ class Descriptions:
             **{name: float(v[n]) for name, v in scores[arm].items()},
           }
         )
-    return {
-      'predictions': pa.Table.from_pylist(table),
-      'exemplars': pa.Table.from_pylist(
-        self._exemplars(said.get('self'), shown, chosen), _EXEMPLARS_SCHEMA
-      ),
-    }
+    return pa.Table.from_pylist(table)
 
   def _exemplars(
     self, own: said_lib.Said | None, shown: Shown, chosen: np.ndarray

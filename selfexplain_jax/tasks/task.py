@@ -114,6 +114,19 @@ class Maker(Protocol):
 Prepare = Callable[[Target, ml_collections.ConfigDict], Maker]
 
 
+@dataclasses.dataclass(frozen=True)
+class Checked:
+  """How far what was said agrees with what the target does.
+
+  Attributes:
+    figures: of metrics.json, but for what names the run.
+    tables: by name; `predictions` among them, a row for each arm and record.
+  """
+
+  figures: dict[str, Any]
+  tables: dict[str, pa.Table]
+
+
 class Evaluation(Protocol):
   """How the answers of a question type are checked."""
 
@@ -145,26 +158,15 @@ class Evaluation(Protocol):
     """Answers of baselines without vectors, from records as columns."""
     ...
 
-  def score(
+  def check(
     self,
     said: Mapping[str, said_lib.Said],
     shown: Any,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
     seed: int,
-  ) -> dict[str, Any]:
-    """Returns the figures of metrics.json."""
-    ...
-
-  def predictions(
-    self,
-    said: Mapping[str, said_lib.Said],
-    shown: Any,
-    explained: explanations.ExplanationSet,
-    chosen: np.ndarray,
-    seed: int,
-  ) -> dict[str, pa.Table]:
-    """Returns tables by name, `predictions` by arm and record among them."""
+  ) -> Checked:
+    """Compares what was said, by arm, with what `observe` returned."""
     ...
 
 

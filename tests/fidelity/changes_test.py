@@ -100,7 +100,7 @@ class ScoreTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.figures = CHANGES.score(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
+    cls.figures = CHANGES.check(SAID, SHOWN, EXPLAINED, CHOSEN, 0).figures
 
   def test_has_what_others_read(self):
     figures = self.figures
@@ -133,7 +133,9 @@ class ScoreTest(absltest.TestCase):
     stored = said_lib.Said(
       [row['answer'] for row in ROWS], np.zeros(COUNT, np.float32)
     )
-    figures = CHANGES.score({'self': stored}, SHOWN, EXPLAINED, CHOSEN, 0)
+    figures = CHANGES.check(
+      {'self': stored}, SHOWN, EXPLAINED, CHOSEN, 0
+    ).figures
     self.assertAlmostEqual(
       figures['rows']['self']['exact_match']['value'], (COUNT - 1) / COUNT
     )
@@ -154,7 +156,9 @@ class ScoreTest(absltest.TestCase):
 
   def test_without_balanced_records_there_are_no_such_figures(self):
     records = [{**row, 'balanced': False} for row in EXPLAINED.rows]
-    figures = CHANGES.score(SAID, SHOWN, fixtures.explained(records), CHOSEN, 0)
+    figures = CHANGES.check(
+      SAID, SHOWN, fixtures.explained(records), CHOSEN, 0
+    ).figures
     self.assertEqual(figures['rows'], self.figures['rows'])
     self.assertNotIn('balanced_rows', figures)
     self.assertNotIn('balanced_tests', figures)
@@ -172,7 +176,8 @@ class ScoreTest(absltest.TestCase):
 
   def test_is_a_function_of_the_seed(self):
     again, other = (
-      CHANGES.score(SAID, SHOWN, EXPLAINED, CHOSEN, seed) for seed in (0, 1)
+      CHANGES.check(SAID, SHOWN, EXPLAINED, CHOSEN, seed).figures
+      for seed in (0, 1)
     )
     self.assertEqual(again, self.figures)
     self.assertNotEqual(
@@ -181,7 +186,7 @@ class ScoreTest(absltest.TestCase):
 
   def test_without_self_nothing_is_compared(self):
     said = {name: SAID[name] for name in ('stranger', 'majority')}
-    figures = CHANGES.score(said, SHOWN, EXPLAINED, CHOSEN, 0)
+    figures = CHANGES.check(said, SHOWN, EXPLAINED, CHOSEN, 0).figures
     self.assertEqual(figures['tests'], {})
     self.assertEqual(
       figures['rows']['stranger'], self.figures['rows']['stranger']
@@ -190,7 +195,7 @@ class ScoreTest(absltest.TestCase):
 
 class PredictionsTest(absltest.TestCase):
   def test_a_row_for_each_arm_and_record(self):
-    tables = CHANGES.predictions(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
+    tables = CHANGES.check(SAID, SHOWN, EXPLAINED, CHOSEN, 0).tables
     self.assertEqual(list(tables), ['predictions'])
     rows = tables['predictions'].to_pylist()
     self.assertLen(rows, len(SAID) * COUNT)
@@ -227,9 +232,9 @@ class PredictionsTest(absltest.TestCase):
       for effect in SHOWN.effects
     ]
     answers = said_lib.Said(said, np.zeros(COUNT, np.float32))
-    table = CHANGES.predictions({'self': answers}, SHOWN, EXPLAINED, CHOSEN, 0)[
-      'predictions'
-    ]
+    table = CHANGES.check(
+      {'self': answers}, SHOWN, EXPLAINED, CHOSEN, 0
+    ).tables['predictions']
     self.assertEqual(set(table['exact'].to_pylist()), {False})
     self.assertEqual(set(table['content'].to_pylist()), {True})
 
@@ -241,7 +246,9 @@ class PredictionsTest(absltest.TestCase):
       target, explained, chosen, ml_collections.ConfigDict()
     )
     answers = said_lib.fixed(['what ?', 'what ?'])
-    tables = checked.predictions({'self': answers}, shown, explained, chosen, 0)
+    tables = checked.check(
+      {'self': answers}, shown, explained, chosen, 0
+    ).tables
     for row, index in zip(
       tables['predictions'].to_pylist(), chosen.tolist(), strict=True
     ):

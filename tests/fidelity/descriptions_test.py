@@ -130,9 +130,10 @@ class DescriptionsTest(absltest.TestCase):
       'untrained': said_lib.fixed(['nothing of the kind'] * len(labels)),
       'label': said_lib.fixed(labels),
     }
-    cls.figures = cls.evaluation.score(
+    cls.checked = cls.evaluation.check(
       cls.said, cls.shown, cls.explained, cls.chosen, 0
     )
+    cls.figures = cls.checked.figures
 
   def _value(self, arm, measure, prefix=''):
     return self.figures[f'{prefix}rows'][arm][measure]['value']
@@ -182,9 +183,7 @@ class DescriptionsTest(absltest.TestCase):
     self.assertLess(test['exact_match']['p'], 0.05)
 
   def test_predictions_and_exemplars(self):
-    tables = self.evaluation.predictions(
-      self.said, self.shown, self.explained, self.chosen, 0
-    )
+    tables = self.checked.tables
     rows = tables['predictions'].to_pylist()
     self.assertLen(rows, len(self.said) * len(self.chosen))
     own = {r['record']: r for r in rows if r['arm'] == 'self'}
