@@ -58,12 +58,20 @@ class Recipes:
       config = tiny
     return Recipe(which, 'pretrain_target', config)
 
-  def rotated(self, which: str, turn: bool) -> Recipe:
-    """A pretrained model in rotated coordinates, or merely in that form."""
+  def reshaped(self, which: str, form: str) -> Recipe:
+    """A pretrained model in another form.
+
+    Args:
+      which: the model.
+      form: '', as it is; `rotated`, in rotated coordinates, without gains of
+        norms and untied; or `folded`, like that but not rotated.
+    """
+    if not form:
+      return self.model(which)
+    turn = {'folded': False, 'rotated': True}[form]
     config = ml_collections.ConfigDict(dict(source='', seed=0, turn=turn))
     inputs = {'source': Source(self.model(which), 'model')}
-    name = f'{which}_{"rotated" if turn else "folded"}'
-    return Recipe(name, 'rotate', config, inputs)
+    return Recipe(f'{which}_{form}', 'rotate', config, inputs)
 
   def dictionary(self, target: str) -> Recipe:
     """The dictionaries of a target."""

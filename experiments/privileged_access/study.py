@@ -13,15 +13,15 @@ the other's stranger. What each arm shares with its target:
 | arm | starts from | weights | coordinates | computation | corpus | facts |
 |---|---|---|---|---|---|---|
 | self | the target | yes | yes | yes | yes | yes |
-| self_ridge | the target | yes | yes | yes | yes | yes |
-| multi_task | the target | yes | yes | yes | yes | yes |
-| text_only | the target | yes | yes | yes | yes | yes |
-| folded | the target, Q = 1 | yes | yes | yes | yes | yes |
-| rotated | the target, rotated | up to Q | no | yes | yes | yes |
-| rotated_ridge | the target, rotated | up to Q | no | yes | yes | yes |
 | twin | other weights | no | no | no | yes | yes |
 | stranger | another model | no | no | no | no | some |
+| folded | the target, Q = 1 | yes | yes | yes | yes | yes |
+| rotated | the target, rotated | up to Q | no | yes | yes | yes |
+| self_ridge | the target | yes | yes | yes | yes | yes |
+| rotated_ridge | the target, rotated | up to Q | no | yes | yes | yes |
 | wide | a model 160 wide | no | no | no | no | some |
+| multi_task | the target | yes | yes | yes | yes | yes |
+| text_only | the target | yes | yes | yes | yes | yes |
 
 "Some" facts: every model knows 75% of the same world's, drawn on its own. The
 rotated model computes what the target does, but its residual stream is the
@@ -74,9 +74,9 @@ class Arm:
 
   Attributes:
     initial: by target, from which model.
-    form: '', as it is; `folded`, or `rotated`.
-    text_only: whether it sees no vectors.
+    form: of that model, as in `recipes.Recipes.reshaped`.
     ridge: whether vectors go through a projection.
+    text_only: whether it sees no vectors.
     multi_task: whether it learns all question types.
   """
 
@@ -287,16 +287,13 @@ def _run(
   size = 'test' if config.part == 'test' else 'laptop'
   recipes = recipes_lib.Recipes(size)
   start = ARMS[arm]
-  which = start.initial[target]
   steps, tasks = config.steps, [task]
   if start.multi_task:
     steps, tasks = config.steps * 3 // 2, [*recipes_lib.TASKS]
   trained = recipes.explainer(
     tasks,
     target,
-    recipes.rotated(which, start.form == 'rotated')
-    if start.form
-    else recipes.model(which),
+    recipes.reshaped(start.initial[target], start.form),
     {
       'seed': seed,
       'steps': steps,

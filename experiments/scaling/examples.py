@@ -109,6 +109,8 @@ def collect(
   ]
   for arm, result in every:
     matrix.check_same(arm, every[0][1], [result])
+  # The initial model is the same in all of these.
+  own = [result for arm, result in every if arm == 'self']
   summary: dict = {
     'study': config.name,
     'steps': config.steps,
@@ -145,19 +147,12 @@ def collect(
       for arm, curve in curves.items()
       if 'self' in curves and arm != 'self'
     }
-    untrained = [
-      bootstrap.statistic(
-        matrix.stacked(metric, {0: result}, [0], UNTRAINED),
+    summary[metric] = {'curves': panels[metric], 'ratios': ratios}
+    if own:
+      summary[metric][UNTRAINED] = bootstrap.statistic(
+        matrix.stacked(metric, {0: own[0]}, [0], UNTRAINED),
         sums_lib.over_seeds(metric),
       ).to_json()
-      for arm, result in every
-      if arm == 'self'
-    ]
-    summary[metric] = {
-      'curves': panels[metric],
-      'ratios': ratios,
-      UNTRAINED: untrained[0] if untrained else None,
-    }
     lines += _lines(metric, panels[metric], ratios)
   drawn = {}
   if panels:
@@ -241,6 +236,10 @@ def _sweep(
   return study.swept(run, config.rates, results)
 
 
+def _recipes(config: ml_collections.ConfigDict) -> recipes_lib.Recipes:
+  return recipes_lib.Recipes(config.size, concept_directions=True)
+
+
 def _run(
   config: ml_collections.ConfigDict,
   arm: str,
@@ -248,7 +247,7 @@ def _run(
   rate: float,
   seed: int,
 ) -> study.Run:
-  recipes = recipes_lib.Recipes(config.size, concept_directions=True)
+  recipes = _recipes(config)
   trained = recipes.explainer(
     (config.task,),
     _TARGET,
@@ -279,7 +278,7 @@ def _run(
 
 def _neighbour(config: ml_collections.ConfigDict, examples: int) -> study.Run:
   """The baselines that need no training, with as many examples."""
-  recipes = recipes_lib.Recipes(config.size, concept_directions=True)
+  recipes = _recipes(config)
   explained = recipes.explanations(config.task, _TARGET, examples)
   return study.Run(
     task=config.task,

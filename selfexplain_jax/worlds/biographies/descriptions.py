@@ -130,7 +130,7 @@ class Executor:
         return self._someone(
           [self._world.value(person, relation) == value for person in people]
         )
-    raise NotImplementedError(concept)
+    raise ValueError(f'concept {concept!r}: expected one of `all_concepts`')
 
   def _one_of(self, chosen: Iterable[str]) -> np.ndarray:
     chosen = frozenset(chosen)
