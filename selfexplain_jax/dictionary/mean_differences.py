@@ -2,7 +2,8 @@
 """Directions of described concepts: differences of means.
 
 The mean activation where a description holds, less that of all tokens, is the
-direction in which activations move with what is described. A description that
+direction in which activations move with what is described, as in mass-mean
+probing (Marks and Tegmark, 2023). A description that
 cannot be told from the activations by any linear probe has no such direction
 worth the name; how well the best one does is the multiple correlation.
 
@@ -14,6 +15,8 @@ import dataclasses
 
 import numpy as np
 from scipy import sparse
+
+from selfexplain_jax import errors
 
 # Directions in which standardised activations vary less than this part of the
 # most are no use to a probe: rounding is as large.
@@ -52,9 +55,16 @@ def mean_differences(
 ) -> MeanDifferences:
   """Finds the directions, from one pass over the tokens.
 
+  A description that holds at a share p of the tokens and moves the mean by d
+  has the multiple correlation R with R^2 = p / (1 - p) d' S^-1 d, where S is
+  the covariance of the activations.
+
   Args:
     batches: where each description holds, bool [C, N], and the activations at
-      the same tokens, float [L, N, D]; at least one token in all.
+      the same tokens, float [L, N, D].
+
+  Raises:
+    errors.InputError: if there is no token.
   """
   tokens = 0
   # Sums take their shapes from the first batch.
@@ -67,7 +77,10 @@ def mean_differences(
     sum_LxD = sum_LxD + activations_LxNxD.sum(1)
     square_LxDxD = square_LxDxD + np.stack([a.T @ a for a in activations_LxNxD])
     held_LxCxD = held_LxCxD + np.stack([holds @ a for a in activations_LxNxD])
-  assert tokens, 'no tokens'
+  if not tokens:
+    raise errors.InputError(
+      'directions of concepts: expected at least one token, got none'
+    )
 
   count_C = np.diagonal(together_CxC)
   mean_LxD = sum_LxD / tokens

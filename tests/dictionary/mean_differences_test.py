@@ -4,6 +4,7 @@
 from absl.testing import absltest
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.dictionary import mean_differences
 
 
@@ -61,6 +62,10 @@ class MeanDifferencesTest(absltest.TestCase):
     )
     self.assertEqual(np.abs(found.direction_LxCxD).max(), 0)
     self.assertEqual(found.correlation_LxC.max(), 0)
+
+  def test_no_token(self):
+    with self.assertRaisesRegex(errors.InputError, 'at least one token'):
+      mean_differences.mean_differences([])
 
   def test_what_holds_nowhere_has_no_direction(self):
     self.assertEqual(np.abs(self.found.direction_LxCxD[:, 4]).max(), 0)

@@ -10,6 +10,7 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
+from selfexplain_jax.tasks import labels
 from tests.fidelity import planted_features as planted
 
 
@@ -34,6 +35,28 @@ def _make(concepts=True, **changes):
     _config(**changes),
     labeller if concepts else None,
   ).make()
+
+
+class _Described:
+  """Concepts that hold at single tokens; features are labelled by two each."""
+
+  texts = ('a long way to say comma', 'comma', 'stop', 'never')
+
+  def __init__(self):
+    stop, comma = map(planted.TOKENIZER.id_of, '.,')
+    self.tokens = {'stop': stop, 'never': -1}
+    self.otherwise = comma
+
+  def label(self, batches):
+    count = next(iter(batches)).activations_BxTxF.shape[-1]
+    text = [f'comma and also part {i}' for i in range(count)]
+    ones = np.ones(count)
+    return labels.Labels(tuple(text), tuple(text), ones, ones)
+
+  def holds(self, tokens_BxT, texts):
+    kept = np.ones(tokens_BxT.shape, bool)
+    held = [tokens_BxT == self.tokens.get(t, self.otherwise) for t in texts]
+    return kept, np.stack(held)[:, kept]
 
 
 class FeaturesEffectsTest(absltest.TestCase):
@@ -100,6 +123,40 @@ class FeaturesEffectsTest(absltest.TestCase):
     heard = {r['answer'] for r in made.records if r['split'] == 'train'}
     reserved = {r['answer'] for r in made.records if r['split'] == 'test'}
     self.assertEmpty(heard & reserved)
+
+  def _directions(self, reserved=()):
+    """Texts with directions; some labels are for test, whatever the draw."""
+    described = _Described()
+    maker = features_effects.Maker(
+      planted.target(),
+      planted.dictionary(),
+      planted.CORPUS,
+      described,
+      _config(shares=dict(test_labels=0.0, validation=0.2, test=0.2)),
+      described,
+    )
+    draw = features_effects.Maker._draw
+
+    def drawn(self, name):
+      return (
+        -1.0 if name.removeprefix('label/') in reserved else draw(self, name)
+      )
+
+    with mock.patch.object(features_effects.Maker, '_draw', drawn):
+      records = maker.make().records
+    return {r['answer'] for r in records if r['place'] == features.CONCEPT}
+
+  def test_of_what_holds_at_the_same_tokens_the_shortest_has_a_direction(self):
+    # Labels of two hold where comma does, and what holds nowhere has none.
+    self.assertEqual(self._directions(), {'comma', 'stop'})
+
+  def test_what_is_for_test_alone_has_none_nor_what_it_is_part_of(self):
+    self.assertEqual(self._directions(reserved=['comma']), {'stop'})
+    # Where it is no description of its own, it still is a part of others.
+    self.enter_context(mock.patch.object(_Described, 'texts', ('stop',)))
+    self.assertEqual(self._directions(reserved=['comma']), {'stop'})
+    (other,) = self._directions().difference(['stop'])
+    self.assertStartsWith(other, 'comma and also')
 
   def test_what_activations_do_not_tell_has_no_direction(self):
     with mock.patch.object(features_effects, '_READABLE', 0.95):
