@@ -20,7 +20,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.explanations = {task: '' for task in TASKS}
   # Of what is seen, each task's share relative to the others'. There are far
   # fewer features than other questions, and they are learnt sooner.
-  config.task_weights = dict(features=0.25, patching=1.0, ablation=1.0)
+  config.task_weights = dict(features=0.5, patching=1.0, ablation=1.0)
   config.initial = ''
   config.target = ''  # For a ridge projection alone.
   config.seed = 0

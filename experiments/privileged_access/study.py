@@ -30,8 +30,8 @@ one of its own; so it is with `folded`, whose Q is 1. What `folded` has over
 `rotated`, it has by sharing coordinates (and by what the optimizer makes of
 them), and what `rotated` has over `twin` by sharing the computation.
 `text_only` sees zeros in place of vectors, and `multi_task` learns all three
-question types at once, in 1.5 times the steps of one; of what it sees 4 in 9
-are patches, 4 in 9 ablations and 1 in 9 features. Arms named `ridge`, and
+question types at once, in 1.5 times the steps of one; of what it sees 2 in 5
+are patches, 2 in 5 ablations and 1 in 5 features. Arms named `ridge`, and
 `wide`, see vectors through a projection for each layer block. It starts at
 ridge regression of their own activations on the target's and is trained; ridge
 undoes Q, so `rotated_ridge` is to be read beside `self_ridge`, which has as
