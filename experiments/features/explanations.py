@@ -21,9 +21,6 @@ def get_config() -> ml_collections.ConfigDict:
   config.documents = dict(start=2_000_000, labels=1024, scores=256, length=64)
   # The least correlation of a label with its feature's activations.
   config.threshold = 0.6
-  # Whether training has directions of concepts beside those of features, which
-  # are few. They are not in the paper.
-  config.concept_directions = False
   # Of the labels those that are for test alone; and of the features with other
   # labels. What remains is for training.
   config.shares = dict(test_labels=0.1, validation=0.1, test=0.35)

@@ -32,11 +32,9 @@ class Recipes:
 
   Attributes:
     size: `laptop`, or `test` for one too small to learn anything.
-    concept_directions: whether sets of features have these in training.
   """
 
   size: str
-  concept_directions: bool = False
 
   @functools.cached_property
   def _stages(self) -> ml_collections.ConfigDict:
@@ -104,10 +102,8 @@ class Recipes:
             dict(inputs),
           )
         )
-    name, config = f'{task}_{target}', self._config(task)
-    if task == 'features':
-      config.concept_directions = self.concept_directions
-    whole = Recipe(name, 'make_explanations', config, inputs)
+    name = f'{task}_{target}'
+    whole = Recipe(name, 'make_explanations', self._config(task), inputs)
     if not examples:
       return whole
     fewer = ml_collections.ConfigDict(dict(source='', examples=examples))

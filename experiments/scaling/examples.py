@@ -8,9 +8,7 @@ Explainers that start from the target (self) and from a stranger are trained on
 the first 100, 300, 1,000 … examples and on all that there are, for the same
 number of steps. Beside them stands the nearest training vector among as many
 examples. What is collected: the curves, and how many times as many examples the
-stranger and the nearest neighbour need for the scores of self. Examples of
-features are features and directions of concepts in random order, since there
-are too few features for a curve; what is tested is features alone.
+stranger and the nearest neighbour need for the scores of self.
 
 Learning rates are chosen on all examples, of three or more for each arm, by
 exact match on the validation split. The ends of the curves have a second seed.
@@ -236,10 +234,6 @@ def _sweep(
   return study.swept(run, config.rates, results)
 
 
-def _recipes(config: ml_collections.ConfigDict) -> recipes_lib.Recipes:
-  return recipes_lib.Recipes(config.size, concept_directions=True)
-
-
 def _run(
   config: ml_collections.ConfigDict,
   arm: str,
@@ -247,7 +241,7 @@ def _run(
   rate: float,
   seed: int,
 ) -> study.Run:
-  recipes = _recipes(config)
+  recipes = recipes_lib.Recipes(config.size)
   trained = recipes.explainer(
     (config.task,),
     _TARGET,
@@ -278,7 +272,7 @@ def _run(
 
 def _neighbour(config: ml_collections.ConfigDict, examples: int) -> study.Run:
   """The baselines that need no training, with as many examples."""
-  recipes = _recipes(config)
+  recipes = recipes_lib.Recipes(config.size)
   explained = recipes.explanations(config.task, _TARGET, examples)
   return study.Run(
     task=config.task,

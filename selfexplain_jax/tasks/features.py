@@ -3,9 +3,8 @@
 
 The question names the layer and shows the vector. The answer is a description
 of where the direction is active (method A.1). Vectors are decoder directions of
-a dictionary's features. In training there may be directions of concepts beside
-them, since features are few; and in evaluation, to see how far descriptions
-carry over, activations and differences of activations, which have no label.
+a dictionary's features or, to see how far descriptions carry over, activations
+and differences of activations, which have no label.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +19,7 @@ from selfexplain_jax.tasks import labels
 NAME = 'features'
 
 # What a vector is: the record's `place`.
-FEATURE, CONCEPT = 'feature', 'concept'
-ACTIVATION, DIFFERENCE = 'activation', 'difference'
+FEATURE, ACTIVATION, DIFFERENCE = 'feature', 'activation', 'difference'
 
 # What is described; `answer` is the label, empty where there is none.
 SCHEMA = pa.schema(

@@ -3,19 +3,14 @@
 
 The target reads documents of its corpus; every feature of a dictionary is
 labelled by what it fires on there. The vectors are the features' decoder
-directions.
-
-For training there may be directions of concepts besides: differences of means,
-for every description that is in the activations and is no label for test alone.
-For evaluation there are vectors out of distribution, without labels:
-activations, and differences of the activations of two prompts that ask the same
-of two people.
+directions. Beside them stand vectors out of distribution, for evaluation alone
+and without labels: activations, and differences of the activations of two
+prompts that ask the same of two people.
 """
 
 from collections.abc import Iterator
 import dataclasses
 import functools
-import itertools
 from typing import Any
 import zlib
 
@@ -29,7 +24,6 @@ from selfexplain_jax import estimate
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
-from selfexplain_jax.dictionary import mean_differences
 from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.tasks import features
@@ -40,9 +34,6 @@ from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
 _SOURCE = 12  # Words that say where an activation is from.
-# A concept has a direction if it holds at so many tokens at least, in layers
-# where its multiple correlation with the activations is at least so great.
-_LEAST_TOKENS, _READABLE = 10, 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +50,6 @@ class Maker:
       least correlation of a label; `shares` of validation and test features,
       and of labels that are for test alone; `unlabelled`, activations and
       differences for each layer.
-    concepts: whose directions are for training besides; None for none.
   """
 
   target: task.Target
@@ -67,7 +57,6 @@ class Maker:
   corpus: pretraining.Corpus
   labeller: labels_lib.Labeller
   config: ml_collections.ConfigDict
-  concepts: labels_lib.Concepts | None = None
 
   @property
   def plan(self) -> str:
@@ -143,18 +132,10 @@ class Maker:
           f'no labelled feature in split {split}: expected more features, or a '
           'lower threshold of labels'
         )
-    besides = []
-    if self.concepts is not None:
-      heard = {r['answer'] for r in records if r['split'] == 'train'}
-      besides.append(self._of_concepts(labelled, self.concepts, heard))
-    besides += [self._unlabelled(i, labelled) for i in self.dictionary.by_layer]
-    for made_record, vector in itertools.chain(*besides):
-      records.append({**made_record, 'vectors': [len(vectors)]})
-      vectors.append(vector)
-    notes['concept_directions'] = sum(
-      record['place'] == features.CONCEPT for record in records
-    )
-    logging.info('Directions of concepts: %d', notes['concept_directions'])
+    for layer in self.dictionary.by_layer:
+      for made_record, vector in self._unlabelled(layer, labelled):
+        records.append({**made_record, 'vectors': [len(vectors)]})
+        vectors.append(vector)
     order = np.random.default_rng(self.config.seed).permutation(len(records))
     return task.Made(
       [records[i] for i in order], np.stack(vectors), notes, scored
@@ -201,63 +182,16 @@ class Maker:
     with which labels knows nothing of those.
     """
     shares = self.config.shares
-    if self._for_test_alone(label):
+    if self._draw(f'label/{label}') < shares.test_labels:
       return 'test'
     draw = self._draw(f'split/{layer}/{feature}')
     if draw < shares.test:
       return 'test'
     return 'validation' if draw < shares.test + shares.validation else 'train'
 
-  def _for_test_alone(self, label: str) -> bool:
-    return self._draw(f'label/{label}') < self.config.shares.test_labels
-
   def _draw(self, name: str) -> float:
     """A number from 0 to 1 that depends on the seed and a name alone."""
     return zlib.crc32(f'{self.config.seed}/{name}'.encode()) / 2**32
-
-  def _of_concepts(
-    self, documents: np.ndarray, concepts: labels_lib.Concepts, heard: set[str]
-  ) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Yields training records of concepts, and their directions.
-
-    Of descriptions that hold at the same tokens, that of the fewest words has a
-    direction, and of those the first; none has one a part of which is for test
-    alone.
-
-    Args:
-      documents: rows of the corpus, i32[N, T].
-      concepts: the descriptions.
-      heard: the labels of training features, of which some are made of two.
-    """
-    texts = [*concepts.texts]
-    texts += sorted(heard.difference(texts))
-    layers = tuple(self.dictionary.by_layer)
-
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-      for tokens, resid in activity.residuals(
-        self.target.model, documents, self.dictionary.site, layers, _BATCH
-      ):
-        kept, holds = concepts.holds(tokens, texts)
-        yield holds, resid[:, kept]
-
-    found = mean_differences.mean_differences(batches())
-    words = np.array([len(text.split()) for text in texts])
-    for c, text in enumerate(texts):
-      same = np.flatnonzero(found.same(c))
-      first = same[np.argmin(words[same])]
-      if (
-        any(map(self._for_test_alone, {text, *text.split(labels_lib.AND)}))
-        or found.tokens_C[c] < _LEAST_TOKENS
-        or first != c
-      ):
-        continue
-      for layer, correlation_C, direction_CxD in zip(
-        layers, found.correlation_LxC, found.direction_LxCxD, strict=True
-      ):
-        if correlation_C[c] >= _READABLE:
-          record = self._record(layer, features.CONCEPT, 0, text)
-          described = {'split': 'train', 'group': text, 'answer': text}
-          yield {**record, **described}, direction_CxD[c]
 
   def _unlabelled(
     self, layer: int, documents: np.ndarray
@@ -346,5 +280,4 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   labeller = concept_labels.ConceptLabeller(
     corpus.world, target.tokenizer, config.threshold
   )
-  concepts = labeller if config.concept_directions else None
-  return Maker(target, dictionary, corpus, labeller, config, concepts)
+  return Maker(target, dictionary, corpus, labeller, config)

@@ -6,7 +6,7 @@ they come from is behind one interface: of a world, the concept that predicts a
 feature best; of a real model, published descriptions.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 import dataclasses
 from typing import Protocol
 
@@ -62,27 +62,5 @@ class Labeller(Protocol):
     Args:
       batches: the features' activations; read once, or not at all by a
         labeller that knows the labels already.
-    """
-    ...
-
-
-class Concepts(Protocol):
-  """Descriptions of which it is known where they hold.
-
-  Attributes:
-    texts: the descriptions, in a fixed order.
-  """
-
-  @property
-  def texts(self) -> tuple[str, ...]: ...
-
-  def holds(
-    self, tokens_BxT: np.ndarray, texts: Sequence[str]
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Executes C descriptions on documents.
-
-    Returns:
-      Which tokens count, bool [B, T], as special ones do not, and at which of
-      those N each description holds, bool [C, N].
     """
     ...

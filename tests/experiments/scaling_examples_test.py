@@ -26,15 +26,6 @@ class ScalingExamplesTest(absltest.TestCase):
   def plan(self):
     return examples.plan(self.config, self.results)
 
-  def test_features_are_learnt_beside_directions_of_concepts(self):
-    config = examples.get_config('features')
-    for run in examples.plan(config, self.results).runs:
-      explained = run.evaluation.inputs['explanations'].recipe
-      self.assertTrue(explained.config.concept_directions)
-      assert run.explainer is not None
-      learnt = run.explainer.inputs['explanations.features'].recipe
-      self.assertEqual(learnt.digest, explained.digest)
-
   def finish(self, run):
     arm, asked = run.facts['arm'], run.facts['examples']
     count = _ALL if asked == 'all' else asked

@@ -1,8 +1,6 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of feature sets on features whose labels are known."""
 
-from unittest import mock
-
 from absl.testing import absltest
 import ml_collections
 import numpy as np
@@ -10,7 +8,6 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
-from selfexplain_jax.tasks import labels
 from tests.fidelity import planted_features as planted
 
 
@@ -19,44 +16,19 @@ def _config(**changes):
   config.seed = 0
   config.documents = dict(start=50, labels=150, scores=20, length=48)
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
-  config.concept_directions = True  # For `prepare` alone.
   config.unlabelled = 3
   config.update(changes)
   return config
 
 
-def _make(concepts=True, **changes):
-  labeller = planted.labeller()
+def _make(**changes):
   return features_effects.Maker(
     planted.target(),
     planted.dictionary(),
     planted.CORPUS,
-    labeller,
+    planted.labeller(),
     _config(**changes),
-    labeller if concepts else None,
   ).make()
-
-
-class _Described:
-  """Concepts that hold at single tokens; features are labelled by two each."""
-
-  texts = ('a long way to say comma', 'comma', 'stop', 'never')
-
-  def __init__(self):
-    stop, comma = map(planted.TOKENIZER.id_of, '.,')
-    self.tokens = {'stop': stop, 'never': -1}
-    self.otherwise = comma
-
-  def label(self, batches):
-    count = next(iter(batches)).activations_BxTxF.shape[-1]
-    text = [f'comma and also part {i}' for i in range(count)]
-    ones = np.ones(count)
-    return labels.Labels(tuple(text), tuple(text), ones, ones)
-
-  def holds(self, tokens_BxT, texts):
-    kept = np.ones(tokens_BxT.shape, bool)
-    held = [tokens_BxT == self.tokens.get(t, self.otherwise) for t in texts]
-    return kept, np.stack(held)[:, kept]
 
 
 class FeaturesEffectsTest(absltest.TestCase):
@@ -96,83 +68,9 @@ class FeaturesEffectsTest(absltest.TestCase):
     self.assertSameElements(splits, ('train', 'validation', 'test'))
     self.assertEmpty(splits['train'] & splits['test'])  # One feature a label.
 
-  def test_directions_of_concepts_are_for_training(self):
-    found = {
-      r['answer']: self.made.vectors[r['vectors'][0]]
-      for r in self.made.records
-      if r['place'] == features.CONCEPT
-    }
-    self.assertEqual(self.made.notes['concept_directions'], len(found))
-    for record in self.made.records:
-      if record['place'] == features.CONCEPT:
-        self.assertEqual(record['split'], 'train')
-    # Each planted concept that is not for test alone has one, in which its own
-    # tokens are what grows.
-    decoder = np.asarray(planted.dictionary().by_layer[0].decoder_SxD)
-    for_test = {r['answer'] for r in self.of_features if r['split'] == 'test'}
-    self.assertNotEmpty(for_test.difference(found))
-    for record in self.of_features:
-      if record['split'] != 'test':
-        direction = found[record['answer']]
-        self.assertAlmostEqual(np.linalg.norm(direction), 1, delta=1e-5)
-        own = decoder[record['feature']] > 0
-        self.assertLessEqual(direction[~own].max(), 0)
-
-  def test_what_is_only_for_test_has_no_direction_in_training(self):
-    made = _make(shares=dict(test_labels=0.9, validation=0.3, test=0.0))
-    heard = {r['answer'] for r in made.records if r['split'] == 'train'}
-    reserved = {r['answer'] for r in made.records if r['split'] == 'test'}
-    self.assertEmpty(heard & reserved)
-
-  def _directions(self, reserved=()):
-    """Texts with directions; some labels are for test, whatever the draw."""
-    described = _Described()
-    maker = features_effects.Maker(
-      planted.target(),
-      planted.dictionary(),
-      planted.CORPUS,
-      described,
-      _config(shares=dict(test_labels=0.0, validation=0.2, test=0.2)),
-      described,
-    )
-    draw = features_effects.Maker._draw
-
-    def drawn(self, name):
-      return (
-        -1.0 if name.removeprefix('label/') in reserved else draw(self, name)
-      )
-
-    with mock.patch.object(features_effects.Maker, '_draw', drawn):
-      records = maker.make().records
-    return {r['answer'] for r in records if r['place'] == features.CONCEPT}
-
-  def test_of_what_holds_at_the_same_tokens_the_shortest_has_a_direction(self):
-    # Labels of two hold where comma does, and what holds nowhere has none.
-    self.assertEqual(self._directions(), {'comma', 'stop'})
-
-  def test_what_is_for_test_alone_has_none_nor_what_it_is_part_of(self):
-    self.assertEqual(self._directions(reserved=['comma']), {'stop'})
-    # Where it is no description of its own, it still is a part of others.
-    self.enter_context(mock.patch.object(_Described, 'texts', ('stop',)))
-    self.assertEqual(self._directions(reserved=['comma']), {'stop'})
-    (other,) = self._directions().difference(['stop'])
-    self.assertStartsWith(other, 'comma and also')
-
-  def test_what_activations_do_not_tell_has_no_direction(self):
-    with mock.patch.object(features_effects, '_READABLE', 0.95):
-      records = _make().records
-    found = [r['answer'] for r in records if r['place'] == features.CONCEPT]
-    self.assertContainsSubset(['a comma', 'the end of a sentence'], found)
-    # Whose name it is takes two tokens, and the stream knows of one.
-    self.assertFalse(any(text.startswith('a name of') for text in found))
-
-  def test_there_may_be_features_alone(self):
-    records = _make(concepts=False).records
-    self.assertNotIn(features.CONCEPT, {r['place'] for r in records})
-
   def test_other_vectors_are_activations_and_their_differences(self):
     for record in self.made.records:
-      if record['place'] in (features.FEATURE, features.CONCEPT):
+      if record['place'] == features.FEATURE:
         continue
       self.assertEqual((record['split'], record['answer']), ('test', ''))
       vector = self.made.vectors[record['vectors'][0]]
@@ -208,8 +106,7 @@ class FeaturesEffectsTest(absltest.TestCase):
       dict(shares=dict(test_labels=0.0, validation=0.5, test=0.5)),
     ):
       with self.assertRaisesRegex(
-        errors.InputError,
-        'expected (at (least|most)|none below 0)',
+        errors.InputError, 'expected (at (least|most)|none below 0)'
       ):
         features_effects.prepare(planted.target(), _config(**changes))
 

@@ -12,7 +12,7 @@ label is the best of hundreds, and so flattered here.
 Letters: C concepts, N tokens, F features.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 import dataclasses
 
 import numpy as np
@@ -39,7 +39,7 @@ _CONSTANT = 1e-12
 
 @dataclasses.dataclass(frozen=True)
 class ConceptLabeller:
-  """Labels features with concepts; a `labels.Labeller` and `labels.Concepts`.
+  """Labels features with concepts of the world; a `labels.Labeller`.
 
   It holds, of everything it reads, 12 bytes for each activation above 0 and a
   byte for each concept and token.
@@ -89,34 +89,18 @@ class ConceptLabeller:
       average_precision=np.where(r_F > 0, precision_F, 0),
     )
 
-  @property
-  def texts(self) -> tuple[str, ...]:
-    """The description of every concept."""
-    return tuple(c.description for c in concepts.all_concepts(self.world))
-
-  def holds(
-    self, tokens_BxT: np.ndarray, texts: Sequence[str]
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which tokens are not special, and where descriptions hold there.
-
-    Raises:
-      errors.InputError: if a description is not in the language.
-    """
-    special = [self.tokenizer.id_of(t) for t in self.tokenizer.special.values()]
-    kept = ~np.isin(tokens_BxT, special)
-    executor = descriptions.Executor(self.world, self.tokenizer, tokens_BxT)
-    return kept, np.stack([executor.holds(text)[kept] for text in texts])
-
   def _read(
     self, batches: Iterable[labels.Batch], texts: list[str]
   ) -> tuple[np.ndarray, sparse.csr_array]:
     """Returns where concepts hold, bool [C, N], and features fire, [N, F]."""
+    special = [self.tokenizer.id_of(t) for t in self.tokenizer.special.values()]
     holds, fires = [], []
     for batch in batches:
       tokens_BxT = np.asarray(batch.tokens_BxT)
-      kept, held = self.holds(tokens_BxT, texts)
+      kept = ~np.isin(tokens_BxT, special)
       activations = _checked(batch.activations_BxTxF, tokens_BxT.shape)[kept]
-      holds.append(held)
+      executor = descriptions.Executor(self.world, self.tokenizer, tokens_BxT)
+      holds.append(np.stack([executor.holds(text)[kept] for text in texts]))
       # Sums are of float64, so that no concept is ahead by rounding.
       fires.append(sparse.csr_array(activations).astype(np.float64))
     if not sum(len(part[0]) for part in holds):
