@@ -27,5 +27,7 @@ def get_config() -> ml_collections.ConfigDict:
   # Directories of explainers; an arm without one is left out. Without any, the
   # controls that need no language model are evaluated alone.
   config.explainers = dict(self='', stranger='', twin='', text_only='')
+  # Who answers, such as ('self', 'shuffled_vector'); if empty all that can.
+  config.arms = ()
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

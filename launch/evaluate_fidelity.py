@@ -95,6 +95,8 @@ def run(
   )
   # The controls that ask self again, besides the explainers.
   arms_asked = len(explainers) + 4 if explainers else 0
+  if config.arms:
+    arms_asked = min(arms_asked, len(config.arms))
   words = sum(
     len(task.language.question(row, task.language.PHRASINGS[0]).split())
     for row in asked.rows
@@ -110,8 +112,6 @@ def run(
     tokens / 1e6,
     estimate.minutes(estimate.forward(weights, tokens)),
   )
-  if dry_run:
-    return
   out = files.path(workdir)
 
   mesh = mesh_lib.make_mesh(**config.mesh)
@@ -121,12 +121,19 @@ def run(
       model, tokenizer = artefact.load(config.target, mesh)
       return task_lib.Target(model, tokenizer, config.target, weight_hash)
 
+    # Who answers.
+    arms = arms_lib.some(
+      arms_lib.all_arms(asked, explainers, config.initial, target, mesh),
+      config.arms,
+    )
+    if dry_run:
+      return
+
     # What the target really does.
     shown = task.evaluation.observe(target(), explained, chosen, config)
     cli.begin(config, workdir)
 
     # What every arm says.
-    arms = arms_lib.all_arms(asked, explainers, config.initial, target, mesh)
     said = arms_lib.run(arms, out / 'answers', inputs)
 
   # How far the two agree.

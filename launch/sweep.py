@@ -7,8 +7,8 @@ one small JSON file in the folder of results, which can be kept in the
 repository: such a run is never done again, in whatever workdir. Killed at any
 moment, the same command goes on.
 
-Beside the results it writes `summary.json` and plots, from those files alone;
-`--collect` does no more than that, for a study that is still under way.
+From those files alone it writes `summary.json` and plots; `--collect` does no
+more than that, for a study that is still under way.
 """
 
 import importlib
@@ -65,7 +65,8 @@ def run(
   module = _module(config.module)
   if '://' not in workdir:
     workdir = os.path.abspath(os.path.expanduser(workdir))
-  results = study_lib.Results(_place(config, workdir))
+  place = _place(config, workdir)
+  results = study_lib.Results(place / results_lib.RUNS)
 
   def plan(found: study_lib.Results) -> study_lib.Plan:
     return module.plan(config, found)
@@ -86,11 +87,12 @@ def run(
 
   # What they show.
   collected = module.collect(config, results)
-  files.write_json(results.directory / results_lib.SUMMARY, collected.summary)
+  summary = place / config.name
+  files.write_json(summary / results_lib.SUMMARY, collected.summary)
   for name, svg in collected.plots.items():
-    files.write_text(results.directory / f'{name}.svg', svg + '\n')
+    files.write_text(summary / f'{name}.svg', svg + '\n')
   print(collected.text)
-  print(f'\nResults: {results.directory}')
+  print(f'\nResults: {summary}')
   if failed:
     name, first = next(iter(failed.items()))
     message = (
@@ -118,14 +120,13 @@ def _module(name: str) -> Any:
   return module
 
 
-def _place(config: ml_collections.ConfigDict, workdir: str) -> files.PathLike:
-  """Returns where result files are: a folder of the repository, or another."""
+def _place(config: ml_collections.ConfigDict, workdir: str) -> Any:
+  """Returns where results are: a folder of the repository, or another."""
   if not config.results:
-    return files.path(workdir) / 'results' / config.name
+    return files.path(workdir) / 'results'
   if '://' in config.results:
-    return files.path(config.results) / config.name
-  repository = pathlib.Path(__file__).parents[1]
-  return repository / files.path(config.results) / config.name
+    return files.path(config.results)
+  return pathlib.Path(__file__).parents[1] / files.path(config.results)
 
 
 def _listed(

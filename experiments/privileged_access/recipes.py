@@ -141,7 +141,12 @@ class Recipes:
     return Recipe('explainer', 'train_explainer', config, inputs)
 
   def evaluation(
-    self, task: str, target: str, explained: Recipe, trained: Recipe | None
+    self,
+    task: str,
+    target: str,
+    explained: Recipe,
+    trained: Recipe | None,
+    arms: Sequence[str],
   ) -> Recipe:
     """An evaluation of one explainer, in the place of `self`, or of none.
 
@@ -149,11 +154,13 @@ class Recipes:
       task: the question type.
       target: which model is explained.
       explained: the explanation set.
-      trained: the explainer; without one the baselines are evaluated alone.
+      trained: the explainer; without one there are only arms that need none.
+      arms: who answers.
     """
     config = evaluation.get_config()
     if self.size == 'test':
       config = self._config(f'{task}_evaluation')
+    config.arms = tuple(arms)
     inputs = {
       'target': Source(self.model(target), 'model'),
       'explanations': Source(explained),

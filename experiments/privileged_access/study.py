@@ -6,7 +6,7 @@ r"""Who explains a model best: it itself, or another that is like it in part?
 
 Explainers that start from different models are trained on identical examples
 about one target. An argument names one question type (`:patching`, `:features`,
-`:ablation`) whose runs alone are done; `:test` is three runs too small to learn
+`:ablation`) whose runs alone are done; `:test` is four runs too small to learn
 anything. Targets are the quickstart's `target` and `stranger`, each of which is
 the other's stranger. What each arm shares with its target:
 
@@ -42,6 +42,9 @@ learning rates, and at a fourth or fifth where the best was the highest or the
 lowest. The rate whose exact match on the validation split is highest is kept
 (of `multi_task` the mean over question types), and trained again with two more
 seeds. The matrix is over the seeds at that rate. Test people are in no choice.
+
+Beside the arms stand answers that no training of theirs is in, the baselines:
+the same for all of a target's.
 """
 
 from collections.abc import Mapping
@@ -105,10 +108,18 @@ ARMS = {
   'text_only': Arm({'target': 'target'}, text_only=True),
 }
 _ALL = tuple((target, arm) for target in _ITSELF for arm in ARMS)
-# Which arms are compared: self with all, and those with what they are to be
-# read beside.
+# By question type, who else answers.
+_ANY_TASK = ('untrained', 'nearest_neighbour', 'metadata', 'majority')
+BASELINES = {
+  'patching': _ANY_TASK,
+  'features': (*_ANY_TASK, 'label'),
+  'ablation': (*_ANY_TASK, 'black_box'),
+}
+# All rows of a table, and which are compared: self with all, and those with
+# what they are to be read beside.
+ROWS = (*ARMS, *_ANY_TASK, 'label', 'black_box')
 PAIRS = (
-  *(('self', arm) for arm in ARMS if arm != 'self'),
+  *(('self', row) for row in ROWS if row != 'self'),
   ('folded', 'rotated'),
   ('rotated', 'twin'),
   ('twin', 'stranger'),
@@ -159,16 +170,18 @@ def _plan(
   later = 0
   for task, cells in _cells(config, part).items():
     for target, arm in cells:
-      swept = _sweep(config, task, target, arm, results)
+      swept = sweep(config, task, target, arm, results)
       runs += swept
       rate = study.best_rate(swept, results)
       if rate is None:
         later += len(_seeds(config)) - 1
       else:
         runs += [
-          _run(config, task, target, arm, rate, seed)
+          run(config, task, target, arm, rate, seed)
           for seed in _seeds(config)[1:]
         ]
+      if arm == 'self':
+        runs.append(baselines(config, task, target))
   return study.Plan(runs, later)
 
 
@@ -190,7 +203,7 @@ def collect(
     rates: dict[str, dict[str, float | None]] = {}
     for target in dict.fromkeys(target for target, _ in cells):
       arms = [arm for place, arm in cells if place == target]
-      swept = {arm: _sweep(config, task, target, arm, results) for arm in arms}
+      swept = {arm: sweep(config, task, target, arm, results) for arm in arms}
       rates[target] = {
         arm: study.best_rate(runs, results) for arm, runs in swept.items()
       }
@@ -198,6 +211,9 @@ def collect(
         arm: _over_seeds(config, task, target, arm, rates[target][arm], results)
         for arm in arms
       }
+      beside = results.of(baselines(config, task, target))
+      if beside is not None:
+        found |= matrix.constant(beside, found['self'])
       blocks[target] = {
         **matrix.block(task, found, PAIRS),
         'rates': rates[target],
@@ -212,7 +228,7 @@ def collect(
       }
       rows, metric = blocks[target]['rows'], _PLOTTED[task]
       if rows:
-        shown = [arm for arm in ARMS if arm in rows]
+        shown = [name for name in ROWS if name in rows]
         drawn[f'{task}_{target}'] = plots.whiskers(
           f'{task}_{target}',
           f'{wording.plain(metric)} of {task} by arm, target {target}',
@@ -221,7 +237,7 @@ def collect(
         )
     summary[task] = blocks
     if any(block['rows'] for block in blocks.values()):
-      texts.append(matrix_text.table(task, blocks, list(ARMS), rates))
+      texts.append(matrix_text.table(task, blocks, ROWS, rates))
   return study.Collected(summary, '\n\n'.join(texts), drawn)
 
 
@@ -241,20 +257,20 @@ def _seeds(config: ml_collections.ConfigDict) -> tuple[int, ...]:
   return SEEDS[:1] if config.part == 'test' else SEEDS
 
 
-def _sweep(
+def sweep(
   config: ml_collections.ConfigDict,
   task: str,
   target: str,
   arm: str,
   results: study.Results,
 ) -> list[study.Run]:
-  """The runs among which the learning rate is chosen."""
+  """Returns the runs among which an arm's learning rate is chosen."""
 
-  def run(rate: float) -> study.Run:
-    return _run(config, task, target, arm, rate, SEEDS[0])
+  def at(rate: float) -> study.Run:
+    return run(config, task, target, arm, rate, SEEDS[0])
 
   return study.swept(
-    run, RATES[1:2] if config.part == 'test' else RATES, results
+    at, RATES[1:2] if config.part == 'test' else RATES, results
   )
 
 
@@ -270,13 +286,13 @@ def _over_seeds(
   if rate is None:
     return {}
   found = {
-    seed: results.of(_run(config, task, target, arm, rate, seed))
+    seed: results.of(run(config, task, target, arm, rate, seed))
     for seed in _seeds(config)
   }
   return {seed: result for seed, result in found.items() if result is not None}
 
 
-def _run(
+def run(
   config: ml_collections.ConfigDict,
   task: str,
   target: str,
@@ -284,8 +300,8 @@ def _run(
   rate: float,
   seed: int,
 ) -> study.Run:
-  size = 'test' if config.part == 'test' else 'laptop'
-  recipes = recipes_lib.Recipes(size)
+  """Returns the run of an arm at one learning rate and seed."""
+  recipes = _recipes(config)
   start = ARMS[arm]
   steps, tasks = config.steps, [task]
   if start.multi_task:
@@ -302,14 +318,37 @@ def _run(
       'text_only': start.text_only,
     },
   )
-  explained = recipes.explanations(task, target)
-  facts = dict(task=task, target=target, arm=arm, rate=rate, seed=seed)
+  shows_vectors = task != 'ablation' and not start.text_only
+  asked = (matrix.OWN, matrix.SHUFFLED) if shows_vectors else (matrix.OWN,)
   return study.Run(
     task=task,
-    facts=facts,
-    evaluation=recipes.evaluation(task, target, explained, trained),
+    facts=dict(task=task, target=target, arm=arm, rate=rate, seed=seed),
+    evaluation=recipes.evaluation(
+      task, target, recipes.explanations(task, target), trained, asked
+    ),
     explainer=trained,
-    arms=(matrix.OWN,)
-    if task == 'ablation' or start.text_only
-    else (matrix.OWN, matrix.SHUFFLED),
   )
+
+
+def baselines(
+  config: ml_collections.ConfigDict, task: str, target: str
+) -> study.Run:
+  """Returns the run in which all who are no arm answer.
+
+  The untrained one is asked as self is; which of its explainers it is asked
+  beside does not matter.
+  """
+  recipes = _recipes(config)
+  own = run(config, task, target, 'self', RATES[1], SEEDS[0]).explainer
+  return study.Run(
+    task=task,
+    facts=dict(task=task, target=target, arm='baselines'),
+    evaluation=recipes.evaluation(
+      task, target, recipes.explanations(task, target), own, BASELINES[task]
+    ),
+    explainer=own,
+  )
+
+
+def _recipes(config: ml_collections.ConfigDict) -> recipes_lib.Recipes:
+  return recipes_lib.Recipes('test' if config.part == 'test' else 'laptop')

@@ -10,9 +10,11 @@ number of steps. Beside them stands the nearest training vector among as many
 examples. What is collected: the curves, and how many times as many examples the
 stranger and the nearest neighbour need for the scores of self.
 
-Learning rates are chosen on all examples, of three or more for each arm, by
-exact match on the validation split. The ends of the curves have a second seed.
-The argument is the question type; `test` is too small to learn anything.
+Learning rates, and the runs with all examples, are those of the study of
+privileged access. With fewer an explainer is looked at more often, and the look
+with the highest exact match on the validation split is kept: what is few is
+soon learnt by heart. The ends of the curves have a second seed. The argument is
+the question type; `test` is too small to learn anything.
 """
 
 import itertools
@@ -35,15 +37,13 @@ SEEDS = (0, 1)  # The second at the ends alone.
 ARMS = {'self': 'target', 'stranger': 'stranger'}
 NEIGHBOUR = 'nearest_neighbour'
 _TARGET = 'target'
-_STEPS = 1200  # Of each explainer, unless the config says otherwise.
 _METRICS = {
   'features': ('exact_match', 'simulator'),
   'patching': ('exact_match', 'exact_match_changed', 'macro_f1'),
   'ablation': ('exact_match', 'exact_match_changed', 'macro_f1'),
 }
-UNTRAINED = 'untrained'
-# How often an explainer is looked at: few examples are soon learnt by heart.
-_LOOKS = 8
+_UNTRAINED = 'untrained'
+_LOOKS = 8  # Of an explainer with few examples, on the validation split.
 
 
 def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
@@ -60,9 +60,8 @@ def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
   config.side_by_side = 2  # On small models a run keeps one core busy.
   config.size = 'test' if test else 'laptop'
   config.task = 'patching' if test else task
-  config.steps = 4 if test else _STEPS
+  config.steps = privileged_access.get_config('test' if test else task).steps
   config.sizes = (8,) if test else SIZES
-  config.rates = (0.007,) if test else privileged_access.RATES
   config.seeds = (0,) if test else SEEDS
   return config
 
@@ -91,6 +90,7 @@ def plan(
     later += len(config.sizes) + 1
   else:
     runs += [_neighbour(config, size) for size in (*sizes, 0)]
+    runs.append(_baselines(config))
   return study.Plan(runs, later)
 
 
@@ -105,10 +105,11 @@ def collect(
     for seeds in points.values()
     for result in seeds.values()
   ]
+  beside = results.of(_baselines(config))
+  if beside is not None:
+    every.append((_UNTRAINED, beside))
   for arm, result in every:
     matrix.check_same(arm, every[0][1], [result])
-  # The initial model is the same in all of these.
-  own = [result for arm, result in every if arm == 'self']
   summary: dict = {
     'study': config.name,
     'steps': config.steps,
@@ -146,9 +147,9 @@ def collect(
       if 'self' in curves and arm != 'self'
     }
     summary[metric] = {'curves': panels[metric], 'ratios': ratios}
-    if own:
-      summary[metric][UNTRAINED] = bootstrap.statistic(
-        matrix.stacked(metric, {0: own[0]}, [0], UNTRAINED),
+    if beside is not None:
+      summary[metric][_UNTRAINED] = bootstrap.statistic(
+        matrix.stacked(metric, {0: beside}, [0], _UNTRAINED),
         sums_lib.over_seeds(metric),
       ).to_json()
     lines += _lines(metric, panels[metric], ratios)
@@ -227,11 +228,21 @@ def _sweep(
   config: ml_collections.ConfigDict, arm: str, results: study.Results
 ) -> list[study.Run]:
   """The runs among which the learning rate is chosen, on all examples."""
+  return privileged_access.sweep(
+    _whole(config), config.task, _TARGET, arm, results
+  )
 
-  def run(rate: float) -> study.Run:
-    return _run(config, arm, 0, rate, config.seeds[0])
 
-  return study.swept(run, config.rates, results)
+def _whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+  """The study that the runs with all examples are of."""
+  part = 'test' if config.size == 'test' else config.task
+  whole = privileged_access.get_config(part)
+  whole.steps = config.steps
+  return whole
+
+
+def _baselines(config: ml_collections.ConfigDict) -> study.Run:
+  return privileged_access.baselines(_whole(config), config.task, _TARGET)
 
 
 def _run(
@@ -241,6 +252,11 @@ def _run(
   rate: float,
   seed: int,
 ) -> study.Run:
+  all_of_them = privileged_access.run(
+    _whole(config), config.task, _TARGET, arm, rate, seed
+  )
+  if not examples:
+    return all_of_them
   recipes = recipes_lib.Recipes(config.size)
   trained = recipes.explainer(
     (config.task,),
@@ -257,16 +273,11 @@ def _run(
   explained = recipes.explanations(config.task, _TARGET)
   return study.Run(
     task=config.task,
-    facts=dict(
-      task=config.task,
-      arm=arm,
-      examples=examples or 'all',
-      rate=rate,
-      seed=seed,
+    facts={**all_of_them.facts, 'examples': examples},
+    evaluation=recipes.evaluation(
+      config.task, _TARGET, explained, trained, all_of_them.arms
     ),
-    evaluation=recipes.evaluation(config.task, _TARGET, explained, trained),
     explainer=trained,
-    arms=(matrix.OWN, UNTRAINED),
   )
 
 
@@ -277,7 +288,8 @@ def _neighbour(config: ml_collections.ConfigDict, examples: int) -> study.Run:
   return study.Run(
     task=config.task,
     facts=dict(task=config.task, arm=NEIGHBOUR, examples=examples or 'all'),
-    evaluation=recipes.evaluation(config.task, _TARGET, explained, None),
+    evaluation=recipes.evaluation(
+      config.task, _TARGET, explained, None, (NEIGHBOUR,)
+    ),
     explainer=None,
-    arms=(NEIGHBOUR,),
   )

@@ -6,7 +6,7 @@ greedily. What an arm said is kept in a file of its own, so that an evaluation
 that was interrupted goes on with the next arm.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 import dataclasses
 import functools
 
@@ -207,6 +207,23 @@ def all_arms(
   if black_box is not None:
     arms['black_box'] = lambda: said_lib.fixed(black_box(target(), asked.rows))
   return arms
+
+
+def some(
+  arms: dict[str, Callable[[], said_lib.Said]], names: Collection[str]
+) -> dict[str, Callable[[], said_lib.Said]]:
+  """Returns the arms of these names, or all if there are none.
+
+  Raises:
+    errors.InputError: naming those that there are not.
+  """
+  unknown = [name for name in names if name not in arms]
+  if unknown:
+    raise errors.InputError(
+      f'config.arms has {", ".join(map(repr, unknown))}: expected some of '
+      f'{", ".join(arms)}, which can answer here'
+    )
+  return {n: arm for n, arm in arms.items() if not names or n in names}
 
 
 def run(

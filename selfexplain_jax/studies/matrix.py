@@ -9,6 +9,7 @@ figure of each seed.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+import dataclasses
 import math
 from typing import Any
 
@@ -75,6 +76,23 @@ def block(
     if a in present and b in present and present[a].keys() & present[b].keys():
       tests[f'{a}_minus_{b}'] = _tested(bootstrap, task, present[a], present[b])
   return {'rows': rows, 'tests': tests}
+
+
+def constant(
+  beside: results_lib.Result, seeds: Seeds
+) -> dict[str, dict[int, results_lib.Result]]:
+  """Returns the arms of one evaluation as rows, the same at every seed.
+
+  Args:
+    beside: their result, on which no training seed has a bearing.
+    seeds: what they are compared with.
+  """
+  return {
+    arm: dict.fromkeys(
+      seeds or (0,), dataclasses.replace(beside, sums={OWN: sums})
+    )
+    for arm, sums in beside.sums.items()
+  }
 
 
 def check_same(

@@ -1,8 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Results of runs, one small JSON file each: DIR/HASH.json.
+"""Results of runs, one small JSON file each: RESULTS/runs/HASH.json.
 
 HASH is of all that determines the result (`studies.recipe`). A result can be
-kept in the repository, and its run is then never repeated.
+kept in the repository, and its run is then never repeated, by whichever study.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from selfexplain_jax import files
 from selfexplain_jax.studies import sums as sums_lib
 
 _NAME = 16  # Characters of a digest in the name of a file.
-SUMMARY = 'summary.json'
+RUNS, SUMMARY = 'runs', 'summary.json'
 
 
 @dataclasses.dataclass(frozen=True)

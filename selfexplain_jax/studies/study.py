@@ -3,10 +3,11 @@
 
 A study is a module of `experiments` with
 
-- `get_config()`, whose fields `module` (its own), `name`, `results` (where a
-  folder of that name gets the result files: relative to the repository, or
-  WORKDIR/results if empty) and `side_by_side` (how many runs at a time) are for
-  the sweep and whose other fields are for the study itself;
+- `get_config()`, whose fields `module` (its own), `name`, `results` (where the
+  folder `runs` gets the result files, which studies share, and one of that name
+  the summary: relative to the repository, or WORKDIR/results if empty) and
+  `side_by_side` (how many runs at a time) are for the sweep and whose other
+  fields are for the study itself;
 - `plan(config, results)`, which returns the runs that are known by now;
 - `collect(config, results)`, which returns what they show.
 
@@ -35,19 +36,22 @@ class Run:
     facts: what makes it this run, for people: arm, target, seed and so on.
     evaluation: makes the figures, and by its inputs all that they need.
     explainer: makes the explainer that is evaluated as `self`; None if none is.
-    arms: of the evaluation, whose figures are kept.
   """
 
   task: str
   facts: Mapping[str, Any]
   evaluation: recipe_lib.Recipe
   explainer: recipe_lib.Recipe | None
-  arms: tuple[str, ...]
 
   @property
   def digest(self) -> str:
     """Of all that determines the figures."""
     return self.evaluation.digest
+
+  @property
+  def arms(self) -> tuple[str, ...]:
+    """Of the evaluation, whose figures are kept."""
+    return tuple(self.evaluation.config.arms)
 
   @property
   def name(self) -> str:

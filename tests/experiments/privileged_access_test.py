@@ -39,8 +39,8 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def finish(self, run):
     """A result: self has 0.5, others less, and each seed 0.01 more."""
-    arm, rate = run.facts['arm'], run.facts['rate']
-    share = (0.5 if arm == 'self' else 0.25) + 0.01 * run.facts['seed']
+    arm, rate = run.facts['arm'], run.facts.get('rate')
+    share = (0.5 if arm == 'self' else 0.25) + 0.01 * run.facts.get('seed', 0)
     by_arm = {
       own: _sums(run.task, share if own == 'self' else 0.125)
       for own in run.arms
@@ -48,7 +48,7 @@ class PrivilegedAccessTest(absltest.TestCase):
     made = runs.make_result(
       run.digest,
       by_arm,
-      validation=0.9 if rate == _BEST.get(arm, 0.007) else 0.1,
+      validation=0.9 if rate in (None, _BEST.get(arm, 0.007)) else 0.1,
       questions=f'{run.task} {run.facts["target"]}',
     )
     made.write(self.results.directory)
@@ -60,25 +60,29 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def test_rates_of_an_arm_come_first_then_seeds_at_the_best(self):
     first = self.plan()
-    self.assertLen(first.runs, 69)
+    self.assertLen(first.runs, 69 + 4)
     self.assertEqual(first.later, 46)
-    self.assertEqual({run.facts['seed'] for run in first.runs}, {0})
+    self.assertEqual({run.facts.get('seed', 0) for run in first.runs}, {0})
     self.finish_all()
     then = self.plan()
     self.assertEqual(then.later, 0)
     for run in then.runs:
-      if run.facts['seed']:
+      if run.facts.get('seed'):
         best = _BEST.get(run.facts['arm'], 0.007)
         self.assertEqual(run.facts['rate'], best)
     # Of twin and stranger, whose best rate is at an end, one more each time.
-    self.assertLen({run.digest for run in then.runs}, 69 + 46 + 8)
+    self.assertLen({run.digest for run in then.runs}, 69 + 46 + 8 + 4)
     count = collections.Counter(run.task for run in then.runs)
-    self.assertEqual(count, {'patching': 74, 'features': 27, 'ablation': 22})
+    self.assertEqual(count, {'patching': 76, 'features': 28, 'ablation': 23})
     # One question type is done before another is begun, and one arm.
     cells = [(r.task, r.facts['target'], r.facts['arm']) for r in then.runs]
     self.assertEqual(
       cells,
-      [c for c in dict.fromkeys(cells) for _ in range(5 + (c[2] in _BEST))],
+      [
+        cell
+        for cell in dict.fromkeys(cells)
+        for _ in range(1 if cell[2] == 'baselines' else 5 + (cell[2] in _BEST))
+      ],
     )
     self.assertEqual(
       [run.task for run in then.runs],
@@ -96,14 +100,15 @@ class PrivilegedAccessTest(absltest.TestCase):
     # The best is the highest: one beyond it is tried first.
     plan = self.plan('ablation')
     self.assertEqual(plan.later, 8)
-    (beyond,) = (r for r in plan.runs if r.facts['rate'] == 0.028)
+    (beyond,) = (r for r in plan.runs if r.facts.get('rate') == 0.028)
     self.finish(beyond)
     plan = self.plan('ablation')
     self.assertEqual(plan.later, 6)
     self.assertEqual(
-      [(run.facts['arm'], run.facts['seed']) for run in plan.runs],
+      [(run.facts['arm'], run.facts.get('seed')) for run in plan.runs],
       [
         *[('self', 0)] * 3,
+        ('baselines', None),
         *[('twin', 0)] * 4,
         *[('twin', 1), ('twin', 2)],
         *[('stranger', 0)] * 3,
@@ -147,7 +152,9 @@ class PrivilegedAccessTest(absltest.TestCase):
       blind = run.explainer.config.text_only
       self.assertEqual(blind, key[1] == 'text_only')
       # Such an explainer has no real vectors that could be shuffled.
-      self.assertEqual('shuffled_vector' in run.arms, not blind)
+      self.assertEqual(
+        'shuffled_vector' in run.arms, not blind and key[1] != 'baselines'
+      )
       ridge = run.explainer.config.projection.start == 'ridge'
       self.assertEqual('target' in run.explainer.inputs, ridge)
       self.assertEqual(ridge, 'ridge' in key[1] or key[1] == 'wide')
@@ -190,7 +197,10 @@ class PrivilegedAccessTest(absltest.TestCase):
     collected = privileged_access.collect(self.config, self.results)
     summary = collected.summary
     block = summary['patching']['target']
-    self.assertSameElements(block['rows'], privileged_access.ARMS)
+    self.assertSameElements(
+      block['rows'],
+      (*privileged_access.ARMS, *privileged_access.BASELINES['patching']),
+    )
     own = block['rows']['self']['exact_match_changed']
     self.assertAlmostEqual(own['value'], 0.51)
     self.assertSameElements(own['by_seed'], ('0', '1', '2'))
@@ -198,7 +208,12 @@ class PrivilegedAccessTest(absltest.TestCase):
     self.assertAlmostEqual(test['value'], 0.25)
     self.assertTrue(test['same_sign'])
     for a, b in privileged_access.PAIRS:
-      self.assertIn(f'{a}_minus_{b}', block['tests'])
+      if b not in ('label', 'black_box'):
+        self.assertIn(f'{a}_minus_{b}', block['tests'])
+    # A baseline is the same at all seeds, each of which it is compared with.
+    test = block['tests']['self_minus_metadata']['exact_match']
+    self.assertEqual(list(test['by_seed']), ['0', '1', '2'])
+    self.assertAlmostEqual(test['value'], 0.51 - 0.125)
     self.assertEqual(block['rates']['twin'], 0.014)
     self.assertEqual(
       block['validation']['stranger'],
@@ -206,8 +221,13 @@ class PrivilegedAccessTest(absltest.TestCase):
     )
     self.assertSameElements(
       summary['patching']['stranger']['rows'],
-      ('self', 'twin', 'stranger', 'wide'),
+      (
+        *('self', 'twin', 'stranger', 'wide'),
+        *privileged_access.BASELINES['patching'],
+      ),
     )
+    for task, name in (('features', 'label'), ('ablation', 'black_box')):
+      self.assertIn(name, summary[task]['target']['rows'])
     self.assertSameElements(
       collected.plots,
       (

@@ -7,6 +7,7 @@ import math
 from absl.testing import absltest
 import numpy as np
 
+from experiments.privileged_access import study as privileged_access
 from experiments.scaling import examples
 from selfexplain_jax import errors
 from selfexplain_jax.studies import study
@@ -15,6 +16,11 @@ from tests.studies import runs
 _ALL = 5000
 # How many times as many examples each arm needs.
 _RATIO = {'self': 1.0, 'stranger': 3.0, 'nearest_neighbour': 6.0}
+
+
+def _examples(run):
+  """How many a run is with; those of the other study are with all."""
+  return run.facts.get('examples', 'all')
 
 
 class ScalingExamplesTest(absltest.TestCase):
@@ -27,9 +33,9 @@ class ScalingExamplesTest(absltest.TestCase):
     return examples.plan(self.config, self.results)
 
   def finish(self, run):
-    arm, asked = run.facts['arm'], run.facts['examples']
+    arm, asked = run.facts['arm'], _examples(run)
     count = _ALL if asked == 'all' else asked
-    share = 0.1 + 0.05 * math.log(count / _RATIO[arm])
+    share = 0.1 + 0.05 * math.log(count / _RATIO.get(arm, 1.0))
     sums = np.tile([1000 * share, 1000.0], (8, 1))
     # Macro F1 of a table in which so large a share of either verdict is right.
     table = np.tile([share, 1 - share, 0, 1 - share, share, 0], (8, 1))
@@ -37,9 +43,9 @@ class ScalingExamplesTest(absltest.TestCase):
     runs.make_result(
       run.digest,
       {kept: {**own, 'macro_f1': table} for kept in run.arms},
-      validation=None
-      if arm == 'nearest_neighbour'
-      else 0.9 - abs(run.facts['rate'] - 0.007),
+      validation=0.9 - abs(run.facts['rate'] - 0.007)
+      if 'rate' in run.facts
+      else None,
       examples=count,
     ).write(self.results.directory)
 
@@ -51,7 +57,7 @@ class ScalingExamplesTest(absltest.TestCase):
   def test_sizes_stop_at_what_there_is(self):
     first = self.plan()
     self.assertLen(first.runs, 6)
-    self.assertEqual({run.facts['examples'] for run in first.runs}, {'all'})
+    self.assertEqual({_examples(run) for run in first.runs}, {'all'})
     self.assertGreater(first.later, 0)
     for run in first.runs:
       self.finish(run)
@@ -60,7 +66,7 @@ class ScalingExamplesTest(absltest.TestCase):
     sizes = (100, 300, 1000, 3000)
     for arm in ('self', 'stranger'):
       asked = [
-        (run.facts['examples'], run.facts['seed'])
+        (_examples(run), run.facts['seed'])
         for run in then.runs
         if run.facts['arm'] == arm
       ]
@@ -69,18 +75,29 @@ class ScalingExamplesTest(absltest.TestCase):
         [*[('all', 0)] * 3, *((n, 0) for n in sizes), ('all', 1), (100, 1)],
       )
       for run in then.runs:
-        if run.facts['arm'] == arm and run.facts['examples'] != 'all':
+        if run.facts['arm'] == arm and _examples(run) != 'all':
           self.assertEqual(run.facts['rate'], 0.007)
     neighbours = [run for run in then.runs if run.explainer is None]
-    self.assertEqual(
-      [run.facts['examples'] for run in neighbours], [*sizes, 'all']
+    self.assertEqual([_examples(run) for run in neighbours], [*sizes, 'all'])
+    self.assertLen({run.digest for run in then.runs}, 2 * 9 + 5 + 1)
+
+  def test_runs_with_all_examples_are_those_of_privileged_access(self):
+    self.finish_all()
+    other = privileged_access.plan(
+      privileged_access.get_config('patching'), self.results
     )
-    self.assertLen({run.digest for run in then.runs}, 2 * 9 + 5)
+    shared = {run.digest for run in other.runs}
+    for run in self.plan().runs:
+      self.assertEqual(
+        run.digest in shared,
+        _examples(run) == 'all' and run.explainer is not None,
+        run.name,
+      )
 
   def test_fewer_examples_of_the_same_set(self):
     self.finish_all()
     for run in self.plan().runs:
-      asked = run.facts['examples']
+      asked = _examples(run)
       if run.explainer is not None:
         self.assertEqual(
           run.explainer.config.examples, 0 if asked == 'all' else asked
@@ -103,8 +120,8 @@ class ScalingExamplesTest(absltest.TestCase):
       self.assertEqual([p['seeds'] for p in points], [2, 1, 1, 1, 2])
       for arm, ratio in found['ratios'].items():
         self.assertAlmostEqual(ratio['value'], _RATIO[arm], places=4)
-      # Made up to have the scores of its own run; any run's would do.
-      self.assertAlmostEqual(found['untrained']['value'], points[0]['value'])
+      # Made up to have the scores of self with all examples.
+      self.assertAlmostEqual(found['untrained']['value'], points[-1]['value'])
     self.assertSameElements(collected.plots, ('examples',))
     self.assertRegex(
       collected.text, r'stranger needs for the scores of self: 3\.00 times'

@@ -310,6 +310,22 @@ class ArmsTest(absltest.TestCase):
       )
 
 
+class SomeTest(absltest.TestCase):
+  def test_those_that_are_named_in_the_order_of_all(self):
+    every = {name: mock.Mock() for name in ('self', 'stranger', 'majority')}
+    self.assertEqual(arms.some(every, ()), every)
+    chosen = arms.some(every, ('majority', 'self'))
+    self.assertEqual(
+      list(chosen.items()), [(n, every[n]) for n in ('self', 'majority')]
+    )
+
+  def test_a_name_that_nobody_has(self):
+    with self.assertRaisesRegex(
+      errors.InputError, "config.arms has 'mind_reader': expected some of self"
+    ):
+      arms.some({'self': mock.Mock()}, ('self', 'mind_reader'))
+
+
 class RunTest(absltest.TestCase):
   def test_goes_on_with_the_arm_that_was_not_finished(self):
     folder = files.path(self.create_tempdir().full_path)

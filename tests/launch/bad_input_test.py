@@ -208,6 +208,7 @@ _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ),
   ('patching_evaluation', {'split': 'exam'}, "no records of split 'exam'"),
   ('patching_evaluation', {'explainers.self': '{run}/nobody'}, '/nobody'),
+  ('patching_evaluation', {'arms': ('mind_reader',)}, "'mind_reader'"),
   ('patching_evaluation', {'examples': -3}, 'examples=-3: expected at least 0'),
   ('features_evaluation', {'dictionary': ''}, '--config.dictionary is missing'),
 )

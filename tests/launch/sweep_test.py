@@ -36,12 +36,12 @@ class CommandLineTest(absltest.TestCase):
     )
     self.assertEqual(listed.code, 0, listed.stderr)
     lines = listed.stdout.splitlines()
-    self.assertLen(lines, 4)
+    self.assertLen(lines, 5)
     self.assertRegex(
       lines[0], r'^to do +[0-9a-f]{16} +task patching, .*arm self'
     )
     self.assertRegex(
-      lines[-1], r'^3 runs, 3 of them to do .* roughly [\d.]+ min'
+      lines[-1], r'^4 runs, 4 of them to do .* roughly [\d.]+ min'
     )
     self.assertEqual(sized, listed)
     self.assertFalse(pathlib.Path('/nowhere').exists())
@@ -83,21 +83,27 @@ class SweepTest(absltest.TestCase):
       sweep.run(self.config, str(workdir))
     return printed.getvalue()
 
+  def written(self) -> dict[pathlib.Path, bytes]:
+    found = (f for f in self.results.rglob('*') if f.is_file())
+    return {f: f.read_bytes() for f in found}
+
   def test_a_run_from_nothing(self):
     workdir = pathlib.Path(self.create_tempdir().full_path)
     printed = self.sweep(workdir)
     self.assertIn('rotated ridge', printed)
     plan = privileged_access.plan(
-      self.config, study_lib.Results(self.results / 'privileged_access')
+      self.config, study_lib.Results(self.results / 'runs')
     )
     (run,) = plan.runs
-    place = self.results / 'privileged_access' / f'{run.digest[:16]}.json'
+    place = self.results / 'runs' / f'{run.digest[:16]}.json'
     self.assertTrue(place.exists())
 
     # The figures are those of the evaluation.
     evaluation = workdir / run.evaluation.folder
     figures = files.read_json(evaluation / 'metrics.json', 'figures')
-    summary = files.read_json(place.parent / 'summary.json', 'summary')
+    self.assertSameElements(figures['rows'], run.arms)
+    written = self.results / 'privileged_access' / 'summary.json'
+    summary = files.read_json(written, 'summary')
     self.assertEqual(summary['undone'], [])
     row = summary['patching']['target']['rows']['rotated_ridge']
     for metric in ('exact_match', 'exact_match_changed', 'macro_f1'):
@@ -111,14 +117,12 @@ class SweepTest(absltest.TestCase):
     self.assertEqual(row['exact_match_balanced']['value'], balanced)
 
     # With the file of the result, nothing is done again, wherever that is.
-    kept = {f.name: f.read_bytes() for f in place.parent.iterdir()}
+    kept = self.written()
     fresh = pathlib.Path(self.create_tempdir().full_path) / 'fresh'
     with mock.patch.object(train_explainer, 'run', side_effect=AssertionError):
       self.assertEqual(self.sweep(fresh), printed)
     self.assertFalse(fresh.exists())
-    self.assertEqual(
-      kept, {f.name: f.read_bytes() for f in place.parent.iterdir()}
-    )
+    self.assertEqual(kept, self.written())
 
   @flagsaver.flagsaver(collect=True)
   def test_results_are_collected_without_a_run(self):

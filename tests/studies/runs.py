@@ -26,9 +26,8 @@ def make_run(name: str, inputs=None, **facts) -> study.Run:
   return study.Run(
     task='patching',
     facts={'name': name, **facts},
-    evaluation=make_recipe('evaluate', inputs, of=name),
+    evaluation=make_recipe('evaluate', inputs, of=name, arms=('self',)),
     explainer=None,
-    arms=('self',),
   )
 
 
