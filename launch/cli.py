@@ -199,7 +199,7 @@ def require(config: ml_collections.ConfigDict, *names: str) -> None:
     errors.InputError: naming the first that is empty, or not there.
   """
   for name in names:
-    if not _field(config, name):
+    if not field(config, name):
       raise errors.InputError(
         f'--config.{name} is missing: expected a directory'
       )
@@ -216,15 +216,19 @@ def require_least(config: ml_collections.ConfigDict, **least: int) -> None:
     errors.InputError: naming the first field that is too small, or not there.
   """
   for name, value in least.items():
-    found = _field(config, name)
+    found = field(config, name)
     if found < value:
       raise errors.InputError(
         f'config has {name}={found}: expected at least {value}'
       )
 
 
-def _field(config: ml_collections.ConfigDict, name: str) -> Any:
-  """Returns a field; without it the config is of another binary."""
+def field(config: ml_collections.ConfigDict, name: str) -> Any:
+  """Returns a field, which may be nested.
+
+  Raises:
+    errors.InputError: without it: then the config is of another binary.
+  """
   try:
     return operator.attrgetter(name)(config)
   except AttributeError as e:

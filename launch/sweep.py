@@ -5,7 +5,9 @@ A run is an explainer that is trained and evaluated. Models, stores and
 explanation sets that runs share are made once in WORKDIR. A finished run leaves
 one small JSON file in the folder of results, which can be kept in the
 repository: such a run is never done again, in whatever workdir. Killed at any
-moment, the same command goes on.
+moment, the same command goes on. Started several times, each on a core
+(`taskset -c 1 python …`) or an accelerator of its own, the processes share the
+runs of a WORKDIR that is no object store.
 
 From those files alone it writes `summary.json` and plots; `--collect` does no
 more than that, for a study that is still under way.
@@ -61,8 +63,8 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Does the runs, and collects their results."""
-  cli.require_least(config, side_by_side=1, steps=1)
-  module = _module(config.module)
+  cli.require_least(config, steps=1)
+  module = _module(cli.field(config, 'module'))
   if '://' not in workdir:
     workdir = os.path.abspath(os.path.expanduser(workdir))
   place = _place(config, workdir)
@@ -77,13 +79,13 @@ def run(
         '--collect writes a summary, and --list and --dry_run nothing: expected'
         ' one of them'
       )
-    print(_listed(plan(results), results, config.side_by_side))
+    print(_listed(plan(results), results))
     return
   failed = {}
   if not _COLLECT.value:
-    logging.info('%s', _sizes(plan(results), results, config.side_by_side))
+    logging.info('%s', _sizes(plan(results), results))
     shop = workshop.Workshop(workdir, _STAGES)
-    failed = workshop.sweep(plan, results, shop.run, config.side_by_side)
+    failed = workshop.sweep(plan, results, shop.run, workdir)
 
   # What they show.
   collected = module.collect(config, results)
@@ -108,7 +110,7 @@ def _module(name: str) -> Any:
   """Imports the module of a study."""
   try:
     module = importlib.import_module(name)
-  except ModuleNotFoundError as e:
+  except (ModuleNotFoundError, ValueError) as e:  # The latter if empty.
     raise errors.InputError(
       f'config.module is {name!r}: expected a module that can be imported ({e})'
     ) from e
@@ -129,21 +131,17 @@ def _place(config: ml_collections.ConfigDict, workdir: str) -> Any:
   return pathlib.Path(__file__).parents[1] / files.path(config.results)
 
 
-def _listed(
-  plan: study_lib.Plan, results: study_lib.Results, side_by_side: int
-) -> str:
+def _listed(plan: study_lib.Plan, results: study_lib.Results) -> str:
   """The runs with what is done of them, one a line, and their sizes."""
   lines = [
     f'{"to do" if results.of(run) is None else "done":<6} {run.digest[:16]}  '
     f'{run.name}'
     for run in plan.runs
   ]
-  return '\n'.join([*lines, _sizes(plan, results, side_by_side)])
+  return '\n'.join([*lines, _sizes(plan, results)])
 
 
-def _sizes(
-  plan: study_lib.Plan, results: study_lib.Results, side_by_side: int
-) -> str:
+def _sizes(plan: study_lib.Plan, results: study_lib.Results) -> str:
   """How much there is to do, in one line."""
   to_do = [run for run in plan.runs if results.of(run) is None]
   taken = [r.minutes for run in plan.runs if (r := results.of(run)) is not None]
@@ -153,11 +151,11 @@ def _sizes(
     if taken
     else statistics.fmean(map(_minutes, plan.runs))
   )
-  minutes = usual * (len(to_do) + plan.later) / side_by_side
+  minutes = usual * (len(to_do) + plan.later)
   return (
     f'{len(plan.runs)} runs, {len(to_do)} of them to do and about {plan.later} '
-    f'that depend on these; roughly {minutes:.1f} minutes, {side_by_side} at a '
-    'time, besides what they share'
+    f'that depend on these; roughly {minutes:.1f} minutes of one process, '
+    'besides what they share'
   )
 
 

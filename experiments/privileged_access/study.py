@@ -149,7 +149,6 @@ def get_config(part: str = 'all') -> ml_collections.ConfigDict:
   config.module = 'experiments.privileged_access.study'
   config.name = NAME
   config.results = '' if part == 'test' else 'experiments/results'
-  config.side_by_side = 2  # On small models a run keeps one core busy.
   config.part = part
   config.steps = 4 if part == 'test' else _STEPS
   return config

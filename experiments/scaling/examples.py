@@ -57,7 +57,6 @@ def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
   config.module = 'experiments.scaling.examples'
   config.name = f'scaling_{task}'
   config.results = '' if test else 'experiments/results'
-  config.side_by_side = 2  # On small models a run keeps one core busy.
   config.size = 'test' if test else 'laptop'
   config.task = 'patching' if test else task
   config.steps = privileged_access.get_config('test' if test else task).steps

@@ -3,11 +3,10 @@
 
 A study is a module of `experiments` with
 
-- `get_config()`, whose fields `module` (its own), `name`, `results` (where the
-  folder `runs` gets the result files, which studies share, and one of that name
-  the summary: relative to the repository, or WORKDIR/results if empty) and
-  `side_by_side` (how many runs at a time) are for the sweep and whose other
-  fields are for the study itself;
+- `get_config()`, whose fields `module` (its own), `name` and `results` are for
+  the sweep, and the others for the study itself: in the folder `results`, which
+  is relative to the repository, or WORKDIR/results if empty, `runs` gets the
+  result files, which studies share, and `name` the summary;
 - `plan(config, results)`, which returns the runs that are known by now;
 - `collect(config, results)`, which returns what they show.
 

@@ -2,8 +2,6 @@
 """Does the runs of a study: makes what they need, once, and measures them."""
 
 from collections.abc import Callable, Mapping
-from concurrent import futures
-import threading
 import time
 
 from absl import logging
@@ -14,6 +12,7 @@ from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.explainer import explainer as explainer_lib
+from selfexplain_jax.studies import locks
 from selfexplain_jax.studies import recipe as recipe_lib
 from selfexplain_jax.studies import results as results_lib
 from selfexplain_jax.studies import study as study_lib
@@ -23,15 +22,16 @@ from selfexplain_jax.studies import sums as sums_lib
 Stage = Callable[[ml_collections.ConfigDict, str], object]
 MakePlan = Callable[[study_lib.Results], study_lib.Plan]
 
+# Seconds until runs that other processes are at are looked at again.
+_WAIT = 5.0
+
 
 class Workshop:
-  """A workdir in which recipes are made, each once, by several threads."""
+  """A workdir in which recipes are made, each once, by several processes."""
 
   def __init__(self, workdir: files.PathLike, stages: Mapping[str, Stage]):
     """Takes the folder that everything is made in, and the stages by name."""
     self._workdir, self._stages = files.path(workdir), stages
-    self._locks: dict[str, threading.Lock] = {}
-    self._guard = threading.Lock()
     self._made: set[str] = set()
     self._failed: dict[str, Exception] = {}
 
@@ -42,13 +42,12 @@ class Workshop:
     """
     for source in recipe.inputs.values():
       self.make(source.recipe)
-    with self._guard:
-      lock = self._locks.setdefault(recipe.digest, threading.Lock())
-    with lock:
-      if recipe.digest in self._made:
-        return
-      if recipe.digest in self._failed:
-        raise self._failed[recipe.digest]
+    if recipe.digest in self._made:
+      return
+    if recipe.digest in self._failed:
+      raise self._failed[recipe.digest]
+    # What another process has made, the stage finds finished.
+    with locks.hold(self._workdir, recipe.folder):
       preemption.check()
       try:
         self._stages[recipe.stage](
@@ -99,57 +98,55 @@ def sweep(
   plan: MakePlan,
   results: study_lib.Results,
   work: Callable[[study_lib.Run], results_lib.Result],
-  side_by_side: int,
+  workdir: files.PathLike,
 ) -> dict[str, Exception]:
   """Does all runs that have no result, and those that they lead to.
 
-  A run that fails does not keep others from being done.
+  A run that fails does not keep others from being done. Several processes may
+  sweep in one workdir: each takes the next run that nobody is at, and none ends
+  before all runs have results.
 
   Args:
     plan: says which runs there are, given the results so far.
     results: those there are; the others are written beside them.
     work: does one run.
-    side_by_side: how many at a time.
+    workdir: that the processes share.
 
   Returns:
-    The errors of runs that failed, by the run's name.
+    The errors of runs that failed here, by the run's name.
 
   Raises:
     preemption.Preempted: when all that was begun is saved.
   """
   failed: dict[str, Exception] = {}
-  running: dict[futures.Future, study_lib.Run] = {}
-  with futures.ThreadPoolExecutor(side_by_side) as pool:
-    while True:
-      begun = {run.digest for run in running.values()}
-      to_do = [
-        run
-        for run in plan(results).runs
-        if run.digest not in begun
-        and run.name not in failed
-        and results.of(run) is None
-      ]
-      for run in to_do[: side_by_side - len(running)]:
-        if not preemption.asked():
-          logging.info('Run: %s; %d to do', run.name, len(to_do))
-          running[pool.submit(work, run)] = run
-      if not running:
-        break
-      ended, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
-      for future in ended:
-        run = running.pop(future)
-        error = future.exception()
-        if error is None:
-          future.result().write(results.directory)
-        elif isinstance(error, Exception):
-          # That it was asked to leave is told by what is raised at the end.
-          if not isinstance(error, preemption.Preempted):
-            _tell(run, error)
-            failed[run.name] = error
-        else:
-          raise error
-  preemption.check()
-  return failed
+
+  def taken(run: study_lib.Run) -> bool:
+    """Does a run, unless another process is at it."""
+    with locks.hold(workdir, f'run-{run.digest}', wait=False) as held:
+      # It may have been done between the plan and here.
+      if held and results.of(run) is None:
+        logging.info('Run: %s', run.name)
+        try:
+          work(run).write(results.directory)
+        except preemption.Preempted:
+          raise
+        except Exception as e:
+          _tell(run, e)
+          failed[run.name] = e
+    return held
+
+  while True:
+    preemption.check()
+    to_do = [
+      run
+      for run in plan(results).runs
+      if run.name not in failed and results.of(run) is None
+    ]
+    if not to_do:
+      return failed
+    logging.info('%d runs to do', len(to_do))
+    if not any(map(taken, to_do)):
+      time.sleep(_WAIT)
 
 
 def _tell(run: study_lib.Run, error: Exception) -> None:

@@ -103,7 +103,7 @@ _BAD = {
   ),
   'a config that is no study': (
     ['launch.sweep', _W, '--config=experiments/explainer.py'],
-    'config has no field side_by_side',
+    'config has no field module',
   ),
   'too many devices': (
     [_DUMP, _W, '--config.target=T', '--config.mesh.tensor=7'],

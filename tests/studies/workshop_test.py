@@ -1,12 +1,13 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of how the runs of a study are done, with stages that do little."""
 
+from concurrent import futures
 import pathlib
 import threading
 import time
+from unittest import mock
 
 from absl.testing import absltest
-from absl.testing import parameterized
 
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import preemption
@@ -53,26 +54,19 @@ class WorkshopTest(absltest.TestCase):
     self.assertEqual(seen['target'], str(self.workdir / self.model.folder))
     self.assertEqual(seen['workdir'], str(self.workdir / self.set.folder))
 
-  def test_threads_wait_for_what_another_makes(self):
+  def test_waits_for_what_another_process_makes(self):
+    in_time = []
+
     def slow(config, workdir):
       del config, workdir
       time.sleep(0.05)
-      self.calls.append('pretrained')
+      in_time.append(len(self.calls))
 
-    shop = self.shop(pretrain=slow)
-    threads = [
-      threading.Thread(
-        target=shop.make,
-        args=(runs.make_recipe('train', {'initial': self.model}, n=n),),
-      )
-      for n in range(3)
-    ]
-    for thread in threads:
-      thread.start()
-    for thread in threads:
-      thread.join()
-    self.assertEqual(self.calls[:2], ['pretrain', 'pretrained'])
-    self.assertEqual(self.calls[2:], ['train'] * 3)
+    shops = [self.shop(pretrain=slow) for _ in range(2)]
+    with futures.ThreadPoolExecutor(2) as pool:
+      list(pool.map(lambda shop: shop.make(self.model), shops))
+    # The second began, and looked for what is finished, after the first.
+    self.assertEqual(in_time, [1, 2])
 
   def test_what_failed_is_not_tried_again(self):
     def fail(config, workdir):
@@ -85,11 +79,12 @@ class WorkshopTest(absltest.TestCase):
     self.assertEqual(self.calls, ['pretrain'])
 
 
-class SweepTest(parameterized.TestCase):
+class SweepTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     self.addCleanup(setattr, preemption, '_asked', False)
     self.results = study.Results(self.create_tempdir().full_path)
+    self.workdir = self.create_tempdir().full_path
     self.first = [runs.make_run(name) for name in 'abc']
     self.last = runs.make_run('last')
     self.done = []
@@ -105,17 +100,18 @@ class SweepTest(parameterized.TestCase):
     by_arm = {'self': runs.sums([1], [1])}
     return runs.make_result(run.digest, by_arm)
 
-  @parameterized.parameters(1, 2, 5)
-  def test_later_runs_follow_and_nothing_is_repeated(self, side_by_side):
-    failed = workshop.sweep(self.plan, self.results, self.work, side_by_side)
-    self.assertEqual(failed, {})
-    self.assertCountEqual(self.done[:3], ['a', 'b', 'c'])
-    self.assertEqual(self.done[3:], ['last'])
-    again = study.Results(self.results.directory)
-    workshop.sweep(self.plan, again, self.work, side_by_side)
+  def sweep(self, work=None, results=None):
+    return workshop.sweep(
+      self.plan, results or self.results, work or self.work, self.workdir
+    )
+
+  def test_later_runs_follow_and_nothing_is_repeated(self):
+    self.assertEqual(self.sweep(), {})
+    self.assertEqual(self.done, ['a', 'b', 'c', 'last'])
+    self.sweep(results=study.Results(self.results.directory))
     self.assertLen(self.done, 4)
 
-  def test_as_many_as_allowed_run_at_a_time(self):
+  def test_processes_share_the_runs(self):
     both = threading.Barrier(2, timeout=10)
 
     def work(run):
@@ -123,35 +119,40 @@ class SweepTest(parameterized.TestCase):
         both.wait()  # Times out unless the two run side by side.
       return self.work(run)
 
-    self.assertEqual(workshop.sweep(self.plan, self.results, work, 2), {})
+    def process(_):
+      return self.sweep(work, study.Results(self.results.directory))
 
-  @parameterized.parameters(1, 2)
-  def test_a_failure_does_not_lose_the_others(self, side_by_side):
+    self.enter_context(mock.patch.object(workshop, '_WAIT', 0.01))
+    with futures.ThreadPoolExecutor(2) as pool:
+      self.assertEqual(list(pool.map(process, range(2))), [{}, {}])
+    self.assertCountEqual(self.done[:3], ['a', 'b', 'c'])
+    self.assertEqual(self.done[3:], ['last'])
+
+  def test_a_failure_does_not_lose_the_others(self):
     def work(run):
       if run.facts['name'] == 'a':
         raise ValueError('too bad')
       return self.work(run)
 
     with self.assertLogs(level='ERROR'):
-      failed = workshop.sweep(self.plan, self.results, work, side_by_side)
+      failed = self.sweep(work)
     self.assertSameElements(failed, ['name a'])
-    self.assertCountEqual(self.done, ['b', 'c'])
+    self.assertEqual(self.done, ['b', 'c'])
     # What was done counts when it is tried again.
-    workshop.sweep(self.plan, self.results, self.work, side_by_side)
+    self.sweep()
     self.assertEqual(self.done[2:], ['a', 'last'])
 
-  @parameterized.parameters(1, 2)
-  def test_asked_to_leave(self, side_by_side):
+  def test_asked_to_leave(self):
     def work(run):
       result = self.work(run)
       preemption.ask()  # What is done is kept all the same.
       return result
 
     with self.assertRaises(preemption.Preempted):
-      workshop.sweep(self.plan, self.results, work, side_by_side)
-    self.assertLessEqual(len(self.done), side_by_side)
+      self.sweep(work)
+    self.assertEqual(self.done, ['a'])
     kept = [r for r in self.first if self.results.of(r) is not None]
-    self.assertLen(kept, len(self.done))
+    self.assertLen(kept, 1)
 
   def test_a_run_that_leaves_has_not_failed(self):
     def work(run):
@@ -159,7 +160,7 @@ class SweepTest(parameterized.TestCase):
       preemption.check()
 
     with self.assertRaises(preemption.Preempted):
-      workshop.sweep(self.plan, self.results, work, 1)
+      self.sweep(work)
 
 
 if __name__ == '__main__':
