@@ -26,6 +26,13 @@ TASKS = explainer.TASKS
 SIZES = ('laptop', 'test')
 
 
+@functools.cache
+def _stages(size: str) -> ml_collections.ConfigDict:
+  return quickstart.get_config(size)
+
+
+# A plan has hundreds of recipes and is made anew after each run, so those that
+# runs share are made once for each size: two objects, which may as well stay.
 @dataclasses.dataclass(frozen=True)
 class Recipes:
   """Recipes for all that a study needs.
@@ -36,13 +43,10 @@ class Recipes:
 
   size: str
 
-  @functools.cached_property
-  def _stages(self) -> ml_collections.ConfigDict:
-    return quickstart.get_config(self.size)
-
   def _config(self, stage: str) -> ml_collections.ConfigDict:
-    return self._stages[stage].copy_and_resolve_references()
+    return _stages(self.size)[stage].copy_and_resolve_references()
 
+  @functools.cache  # noqa: B019
   def model(self, which: str) -> Recipe:
     """A pretrained model; `which` as in `experiments.world.pretrain`."""
     config = pretrain.get_config(which)
@@ -71,6 +75,7 @@ class Recipes:
     inputs = {'source': Source(self.model(which), 'model')}
     return Recipe(f'{which}_{form}', 'rotate', config, inputs)
 
+  @functools.cache  # noqa: B019
   def dictionary(self, target: str) -> Recipe:
     """The dictionaries of a target."""
     model = Source(self.model(target), 'model')
@@ -87,6 +92,7 @@ class Recipes:
       {'target': model, 'store': Source(documents)},
     )
 
+  @functools.cache  # noqa: B019
   def explanations(self, task: str, target: str, examples: int = 0) -> Recipe:
     """An explanation set, or one of the first so many training records."""
     inputs = {'target': Source(self.model(target), 'model')}

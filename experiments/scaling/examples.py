@@ -2,7 +2,7 @@
 r"""How many examples does privileged access save?
 
   python -m launch.sweep --workdir=DIR \
-    --config=experiments/scaling/examples.py:patching
+    --config=experiments/scaling/examples.py
 
 Explainers that start from the target (self) and from a stranger are trained on
 the first 100, 300, 1,000 … examples and on all that there are, for the same
@@ -13,8 +13,9 @@ stranger and the nearest neighbour need for the scores of self.
 Learning rates, and the runs with all examples, are those of the study of
 privileged access. With fewer an explainer is looked at more often, and the look
 with the highest exact match on the validation split is kept: what is few is
-soon learnt by heart. The ends of the curves have a second seed. The argument is
-the question type; `test` is too small to learn anything.
+soon learnt by heart. The ends of the curves have a second seed. An argument
+names one question type (`:patching`, `:features`, `:ablation`) whose runs alone
+are done; `:test` is too small to learn anything.
 """
 
 import itertools
@@ -32,6 +33,7 @@ from selfexplain_jax.studies import scaling
 from selfexplain_jax.studies import study
 from selfexplain_jax.studies import sums as sums_lib
 
+NAME = 'scaling'
 SIZES = (100, 300, 1000, 3000, 10_000, 30_000)
 SEEDS = (0, 1)  # The second at the ends alone.
 ARMS = {'self': 'target', 'stranger': 'stranger'}
@@ -42,24 +44,24 @@ _METRICS = {
   'patching': ('exact_match', 'exact_match_changed', 'macro_f1'),
   'ablation': ('exact_match', 'exact_match_changed', 'macro_f1'),
 }
+_PLOTTED = 'exact_match'
 _UNTRAINED = 'untrained'
 _LOOKS = 8  # Of an explainer with few examples, on the validation split.
 
 
-def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
-  """Returns the configuration of the study of one question type."""
-  if task not in ('test', *_METRICS):
+def get_config(part: str = 'all') -> ml_collections.ConfigDict:
+  """Returns the configuration of all of the study, or of a part of it."""
+  if part not in ('all', 'test', *_METRICS):
     raise ValueError(
-      f'no question type {task!r}: expected test, {", ".join(_METRICS)}'
+      f'no part {part!r}: expected all, test, {", ".join(_METRICS)}'
     )
-  test = task == 'test'
+  test = part == 'test'
   config = ml_collections.ConfigDict()
   config.module = 'experiments.scaling.examples'
-  config.name = f'scaling_{task}'
+  config.name = NAME
   config.results = '' if test else 'experiments/results'
-  config.size = 'test' if test else 'laptop'
-  config.task = 'patching' if test else task
-  config.steps = privileged_access.get_config('test' if test else task).steps
+  config.part = part
+  config.steps = privileged_access.get_config(part).steps
   config.sizes = (8,) if test else SIZES
   config.seeds = (0,) if test else SEEDS
   return config
@@ -68,14 +70,29 @@ def get_config(task: str = 'patching') -> ml_collections.ConfigDict:
 def plan(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> study.Plan:
-  """Returns the runs that are known by now."""
+  """Returns the runs that are known by now, of one task after the other."""
+  plans = [_plan(config, task, results) for task in _tasks(config)]
+  runs = [run for found in plans for run in found.runs]
+  return study.Plan(runs, sum(found.later for found in plans))
+
+
+def _tasks(config: ml_collections.ConfigDict) -> tuple[str, ...]:
+  if config.part == 'all':
+    return tuple(_METRICS)
+  return ('patching',) if config.part == 'test' else (config.part,)
+
+
+def _plan(
+  config: ml_collections.ConfigDict, task: str, results: study.Results
+) -> study.Plan:
   runs: list[study.Run] = []
   later = 0
   seeds = tuple(config.seeds)
+  sizes = _sizes(config, task, results)
   for arm in ARMS:
-    swept = _sweep(config, arm, results)
+    swept = _sweep(config, task, arm, results)
     runs += swept
-    rate, sizes = study.best_rate(swept, results), _sizes(config, results)
+    rate = study.best_rate(swept, results)
     if rate is None or sizes is None:
       later += len(config.sizes) + 2 * (len(seeds) - 1)
       continue
@@ -83,40 +100,62 @@ def plan(
     ends = (0, *sizes[:1])
     wanted = [(size, seeds[0]) for size in sizes]
     wanted += [(size, seed) for seed in seeds[1:] for size in ends]
-    runs += [_run(config, arm, size, rate, seed) for size, seed in wanted]
-  sizes = _sizes(config, results)
+    runs += [_run(config, task, arm, size, rate, seed) for size, seed in wanted]
+  runs.append(_baselines(config, task))
   if sizes is None:
     later += len(config.sizes) + 1
   else:
-    runs += [_neighbour(config, size) for size in (*sizes, 0)]
-    runs.append(_baselines(config))
+    runs += [_neighbour(config, task, size) for size in (*sizes, 0)]
   return study.Plan(runs, later)
 
 
 def collect(
   config: ml_collections.ConfigDict, results: study.Results
 ) -> study.Collected:
-  """Returns curves and ratios, as far as there are results."""
-  found = _found(config, results)
+  """Returns curves and ratios of every question type that has results.
+
+  Of all of them, whichever part of the study was run.
+  """
+  whole = config.copy_and_resolve_references()
+  if config.part != 'test':
+    whole.part = 'all'
+  summary: dict = {
+    'study': NAME,
+    'steps': config.steps,
+    **plan(whole, results).undone(results),
+  }
+  texts, panels = [], {}
+  for task in _tasks(whole):
+    summary[task], text = _collect(whole, task, results)
+    if text:
+      texts.append(text)
+      panels[f'{task}, {_PLOTTED}'] = summary[task][_PLOTTED]['curves']
+  drawn = {}
+  if panels:
+    about = 'Scores of each question type over the number of training examples'
+    drawn['examples'] = curve_plot.curves(about, panels)
+  return study.Collected(summary, '\n'.join(texts), drawn)
+
+
+def _collect(
+  config: ml_collections.ConfigDict, task: str, results: study.Results
+) -> tuple[dict, str]:
+  """Curves and ratios of one question type by metric, and as text."""
+  found = _found(config, task, results)
   every = [
     (arm, result)
     for arm, (_, points) in found.items()
     for seeds in points.values()
     for result in seeds.values()
   ]
-  beside = results.of(_baselines(config))
+  beside = results.of(_baselines(config, task))
   if beside is not None:
     every.append((_UNTRAINED, beside))
   for arm, result in every:
     matrix.check_same(arm, every[0][1], [result])
-  summary: dict = {
-    'study': config.name,
-    'steps': config.steps,
-    **plan(config, results).undone(results),
-  }
+  summary: dict = {}
   lines: list[str] = []
-  panels: dict[str, dict] = {}
-  for metric in _METRICS[config.task]:
+  for metric in _METRICS[task]:
     curves = {
       arm: scaling.Curve(
         metric,
@@ -133,7 +172,7 @@ def collect(
       continue
     groups = next(iter(curves.values())).groups
     bootstrap = statistics.Bootstrap(range(groups))
-    panels[metric] = {
+    panel = {
       arm: [
         {**point, 'seeds': len(found[arm][1][point['examples']])}
         for point in curve.points(bootstrap)
@@ -145,23 +184,19 @@ def collect(
       for arm, curve in curves.items()
       if 'self' in curves and arm != 'self'
     }
-    summary[metric] = {'curves': panels[metric], 'ratios': ratios}
+    summary[metric] = {'curves': panel, 'ratios': ratios}
     if beside is not None:
       summary[metric][_UNTRAINED] = bootstrap.statistic(
         matrix.stacked(metric, {0: beside}, [0], _UNTRAINED),
         sums_lib.over_seeds(metric),
       ).to_json()
-    lines += _lines(metric, panels[metric], ratios)
-  drawn = {}
-  if panels:
-    about = f'Scores of {config.task} over the number of training examples'
-    drawn['examples'] = curve_plot.curves(about, panels)
-  return study.Collected(summary, '\n'.join(lines), drawn)
+    lines += _lines(f'{task}, {wording.plain(metric)}', panel, ratios)
+  return summary, '\n'.join(lines)
 
 
-def _lines(metric: str, panel: dict, ratios: dict) -> list[str]:
+def _lines(title: str, panel: dict, ratios: dict) -> list[str]:
   """Curves and ratios of one metric, as text."""
-  lines = [wording.plain(metric)]
+  lines = [title]
   for arm, points in panel.items():
     for point in points:
       value, ends = point['value'], wording.bounds(point)
@@ -191,21 +226,21 @@ def _lines(metric: str, panel: dict, ratios: dict) -> list[str]:
 
 
 def _found(
-  config: ml_collections.ConfigDict, results: study.Results
+  config: ml_collections.ConfigDict, task: str, results: study.Results
 ) -> dict[str, tuple[str, dict[int, dict[int, results_lib.Result]]]]:
   """By arm, its name in evaluations and results by examples and seed."""
   found: dict[str, tuple[str, dict[int, dict[int, results_lib.Result]]]] = {}
-  sizes = (*(_sizes(config, results) or ()), 0)
+  sizes = (*(_sizes(config, task, results) or ()), 0)
   for arm in ARMS:
     points: dict[int, dict[int, results_lib.Result]] = {}
-    rate = study.best_rate(_sweep(config, arm, results), results)
+    rate = study.best_rate(_sweep(config, task, arm, results), results)
     if rate is not None:
       for size, seed in itertools.product(sizes, config.seeds):
-        result = results.of(_run(config, arm, size, rate, seed))
+        result = results.of(_run(config, task, arm, size, rate, seed))
         if result is not None:
           points.setdefault(result.examples, {})[seed] = result
     found[arm] = (matrix.OWN, points)
-  neighbours = (results.of(_neighbour(config, size)) for size in sizes)
+  neighbours = (results.of(_neighbour(config, task, size)) for size in sizes)
   found[NEIGHBOUR] = (
     NEIGHBOUR,
     {r.examples: {0: r} for r in neighbours if r is not None},
@@ -214,51 +249,56 @@ def _found(
 
 
 def _sizes(
-  config: ml_collections.ConfigDict, results: study.Results
+  config: ml_collections.ConfigDict, task: str, results: study.Results
 ) -> tuple[int, ...] | None:
   """The sizes below all that there is; None before that is known."""
-  result = results.of(_sweep(config, 'self', results)[0])
+  result = results.of(_sweep(config, task, 'self', results)[0])
   if result is None:
     return None
   return tuple(size for size in config.sizes if size < result.examples)
 
 
 def _sweep(
-  config: ml_collections.ConfigDict, arm: str, results: study.Results
+  config: ml_collections.ConfigDict,
+  task: str,
+  arm: str,
+  results: study.Results,
 ) -> list[study.Run]:
   """The runs among which the learning rate is chosen, on all examples."""
-  return privileged_access.sweep(
-    _whole(config), config.task, _TARGET, arm, results
-  )
+  return privileged_access.sweep(_whole(config), task, _TARGET, arm, results)
 
 
 def _whole(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   """The study that the runs with all examples are of."""
-  part = 'test' if config.size == 'test' else config.task
-  whole = privileged_access.get_config(part)
+  whole = privileged_access.get_config(config.part)
   whole.steps = config.steps
   return whole
 
 
-def _baselines(config: ml_collections.ConfigDict) -> study.Run:
-  return privileged_access.baselines(_whole(config), config.task, _TARGET)
+def _recipes(config: ml_collections.ConfigDict) -> recipes_lib.Recipes:
+  return recipes_lib.Recipes('test' if config.part == 'test' else 'laptop')
+
+
+def _baselines(config: ml_collections.ConfigDict, task: str) -> study.Run:
+  return privileged_access.baselines(_whole(config), task, _TARGET)
 
 
 def _run(
   config: ml_collections.ConfigDict,
+  task: str,
   arm: str,
   examples: int,
   rate: float,
   seed: int,
 ) -> study.Run:
   all_of_them = privileged_access.run(
-    _whole(config), config.task, _TARGET, arm, rate, seed
+    _whole(config), task, _TARGET, arm, rate, seed
   )
   if not examples:
     return all_of_them
-  recipes = recipes_lib.Recipes(config.size)
+  recipes = _recipes(config)
   trained = recipes.explainer(
-    (config.task,),
+    (task,),
     _TARGET,
     recipes.model(ARMS[arm]),
     {
@@ -269,26 +309,26 @@ def _run(
       'evaluate_every': max(1, config.steps // _LOOKS),
     },
   )
-  explained = recipes.explanations(config.task, _TARGET)
+  explained = recipes.explanations(task, _TARGET)
   return study.Run(
-    task=config.task,
+    task=task,
     facts={**all_of_them.facts, 'examples': examples},
     evaluation=recipes.evaluation(
-      config.task, _TARGET, explained, trained, all_of_them.arms
+      task, _TARGET, explained, trained, all_of_them.arms
     ),
     explainer=trained,
   )
 
 
-def _neighbour(config: ml_collections.ConfigDict, examples: int) -> study.Run:
+def _neighbour(
+  config: ml_collections.ConfigDict, task: str, examples: int
+) -> study.Run:
   """The baselines that need no training, with as many examples."""
-  recipes = recipes_lib.Recipes(config.size)
-  explained = recipes.explanations(config.task, _TARGET, examples)
+  recipes = _recipes(config)
+  explained = recipes.explanations(task, _TARGET, examples)
   return study.Run(
-    task=config.task,
-    facts=dict(task=config.task, arm=NEIGHBOUR, examples=examples or 'all'),
-    evaluation=recipes.evaluation(
-      config.task, _TARGET, explained, None, (NEIGHBOUR,)
-    ),
+    task=task,
+    facts=dict(task=task, arm=NEIGHBOUR, examples=examples or 'all'),
+    evaluation=recipes.evaluation(task, _TARGET, explained, None, (NEIGHBOUR,)),
     explainer=None,
   )

@@ -56,7 +56,7 @@ class ScalingExamplesTest(absltest.TestCase):
 
   def test_sizes_stop_at_what_there_is(self):
     first = self.plan()
-    self.assertLen(first.runs, 6)
+    self.assertLen(first.runs, 6 + 1)
     self.assertEqual({_examples(run) for run in first.runs}, {'all'})
     self.assertGreater(first.later, 0)
     for run in first.runs:
@@ -112,7 +112,7 @@ class ScalingExamplesTest(absltest.TestCase):
     self.finish_all()
     collected = examples.collect(self.config, self.results)
     for metric in ('exact_match', 'exact_match_changed', 'macro_f1'):
-      found = collected.summary[metric]
+      found = collected.summary['patching'][metric]
       points = found['curves']['self']
       self.assertEqual(
         [p['examples'] for p in points], [100, 300, 1000, 3000, _ALL]
@@ -143,6 +143,16 @@ class ScalingExamplesTest(absltest.TestCase):
     dataclasses.replace(found, questions='others').write(self.results.directory)
     with self.assertRaisesRegex(errors.InputError, 'different questions'):
       examples.collect(self.config, study.Results(self.results.directory))
+
+  def test_all_has_the_runs_of_its_parts(self):
+    def digests(part):
+      config = examples.get_config(part)
+      return [run.digest for run in examples.plan(config, self.results).runs]
+
+    parts = ('features', 'patching', 'ablation')
+    self.finish_all()
+    whole = [digest for part in parts for digest in digests(part)]
+    self.assertEqual(digests('all'), whole)
 
   def test_nothing_done_yet(self):
     collected = examples.collect(self.config, self.results)

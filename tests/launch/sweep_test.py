@@ -54,7 +54,7 @@ class CommandLineTest(absltest.TestCase):
         "'json', which has no plan",
         "config.module is ''",
         'steps=0: expected at least 1',
-        "no question type 'no'",
+        "no part 'no'",
         '--collect writes a summary',
       ),
       strict=True,
