@@ -93,15 +93,15 @@ def run(
   asked = asked_lib.Asked(
     task, explained, chosen, explained.split('train'), config.seed
   )
-  # The controls that ask self again, besides the explainers.
-  arms_asked = len(explainers) + 4 if explainers else 0
+  # Who asks a model.
+  asking = {*explainers, *arms_lib.OF_SELF} if explainers else set()
   if config.arms:
-    arms_asked = min(arms_asked, len(config.arms))
+    asking &= {*config.arms}
   words = sum(
     len(task.language.question(row, task.language.PHRASINGS[0]).split())
     for row in asked.rows
   )
-  tokens = arms_asked * 2 * (words + _ANSWER * len(chosen))
+  tokens = len(asking) * 2 * (words + _ANSWER * len(chosen))
   weights = huggingface.read_config(config.target).weights
   logging.info(
     'Evaluating: %d records of split %s, explainers %s, %.2f M tokens, roughly '

@@ -110,7 +110,8 @@ def _module(name: str) -> Any:
   """Imports the module of a study."""
   try:
     module = importlib.import_module(name)
-  except (ModuleNotFoundError, ValueError) as e:  # The latter if empty.
+  # The others if the name is empty, or relative.
+  except (ModuleNotFoundError, ValueError, TypeError) as e:
     raise errors.InputError(
       f'config.module is {name!r}: expected a module that can be imported ({e})'
     ) from e

@@ -53,6 +53,7 @@ import dataclasses
 import ml_collections
 
 from experiments.privileged_access import recipes as recipes_lib
+from selfexplain_jax import errors
 from selfexplain_jax.reports import plots
 from selfexplain_jax.reports import wording
 from selfexplain_jax.studies import matrix
@@ -134,6 +135,7 @@ CELLS = {
   # It shows no vectors: all of it is text alone.
   'ablation': (*_FEW, ('target', 'multi_task')),
 }
+PARTS = ('all', 'test', *CELLS)
 _TEST_CELLS = {
   'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
 }
@@ -141,10 +143,8 @@ _TEST_CELLS = {
 
 def get_config(part: str = 'all') -> ml_collections.ConfigDict:
   """Returns the configuration of all of the study, or of a part of it."""
-  if part not in ('all', 'test', *CELLS):
-    raise ValueError(
-      f'no part {part!r}: expected all, test, {", ".join(CELLS)}'
-    )
+  if part not in PARTS:
+    raise ValueError(f'no part {part!r}: expected {", ".join(PARTS)}')
   config = ml_collections.ConfigDict()
   config.module = 'experiments.privileged_access.study'
   config.name = NAME
@@ -179,8 +179,11 @@ def _plan(
           run(config, task, target, arm, rate, seed)
           for seed in _seeds(config)[1:]
         ]
-      if arm == 'self':
-        runs.append(baselines(config, task, target))
+    # Last, when the explainer that they need is there.
+    runs += [
+      baselines(config, task, target)
+      for target in dict.fromkeys(target for target, _ in cells)
+    ]
   return study.Plan(runs, later)
 
 
@@ -244,6 +247,10 @@ def _cells(
   config: ml_collections.ConfigDict, part: str
 ) -> dict[str, list[tuple[str, str]]]:
   """The (target, arm) of each question type of a part of the study."""
+  if config.part not in PARTS:
+    raise errors.InputError(
+      f'config.part is {config.part!r}: expected one of {", ".join(PARTS)}'
+    )
   cells = _TEST_CELLS if config.part == 'test' else CELLS
   return {
     task: [(target, arm) for target, arm in own if target in ARMS[arm].initial]
@@ -345,7 +352,7 @@ def baselines(
     evaluation=recipes.evaluation(
       task, target, recipes.explanations(task, target), own, BASELINES[task]
     ),
-    explainer=own,
+    explainer=None,  # None that is trained is among those who answer.
   )
 
 

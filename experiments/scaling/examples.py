@@ -24,6 +24,7 @@ import ml_collections
 
 from experiments.privileged_access import recipes as recipes_lib
 from experiments.privileged_access import study as privileged_access
+from selfexplain_jax import errors
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.reports import wording
 from selfexplain_jax.studies import curve_plot
@@ -44,6 +45,7 @@ _METRICS = {
   'patching': ('exact_match', 'exact_match_changed', 'macro_f1'),
   'ablation': ('exact_match', 'exact_match_changed', 'macro_f1'),
 }
+_PARTS = ('all', 'test', *_METRICS)
 _PLOTTED = 'exact_match'
 _UNTRAINED = 'untrained'
 _LOOKS = 8  # Of an explainer with few examples, on the validation split.
@@ -51,10 +53,8 @@ _LOOKS = 8  # Of an explainer with few examples, on the validation split.
 
 def get_config(part: str = 'all') -> ml_collections.ConfigDict:
   """Returns the configuration of all of the study, or of a part of it."""
-  if part not in ('all', 'test', *_METRICS):
-    raise ValueError(
-      f'no part {part!r}: expected all, test, {", ".join(_METRICS)}'
-    )
+  if part not in _PARTS:
+    raise ValueError(f'no part {part!r}: expected {", ".join(_PARTS)}')
   test = part == 'test'
   config = ml_collections.ConfigDict()
   config.module = 'experiments.scaling.examples'
@@ -77,6 +77,12 @@ def plan(
 
 
 def _tasks(config: ml_collections.ConfigDict) -> tuple[str, ...]:
+  if config.part not in _PARTS:
+    raise errors.InputError(
+      f'config.part is {config.part!r}: expected one of {", ".join(_PARTS)}'
+    )
+  if not config.seeds:
+    raise errors.InputError('config.seeds is empty: expected one or more')
   if config.part == 'all':
     return tuple(_METRICS)
   return ('patching',) if config.part == 'test' else (config.part,)
@@ -101,11 +107,9 @@ def _plan(
     wanted = [(size, seeds[0]) for size in sizes]
     wanted += [(size, seed) for seed in seeds[1:] for size in ends]
     runs += [_run(config, task, arm, size, rate, seed) for size, seed in wanted]
-  runs.append(_baselines(config, task))
   if sizes is None:
-    later += len(config.sizes) + 1
-  else:
-    runs += [_neighbour(config, task, size) for size in (*sizes, 0)]
+    later += len(config.sizes)
+  runs += [_neighbour(config, task, size) for size in (*(sizes or ()), 0)]
   return study.Plan(runs, later)
 
 
@@ -122,6 +126,7 @@ def collect(
   summary: dict = {
     'study': NAME,
     'steps': config.steps,
+    'looks_with_fewer_examples': _LOOKS,
     **plan(whole, results).undone(results),
   }
   texts, panels = [], {}
@@ -252,10 +257,11 @@ def _sizes(
   config: ml_collections.ConfigDict, task: str, results: study.Results
 ) -> tuple[int, ...] | None:
   """The sizes below all that there is; None before that is known."""
-  result = results.of(_sweep(config, task, 'self', results)[0])
-  if result is None:
-    return None
-  return tuple(size for size in config.sizes if size < result.examples)
+  for run in _sweep(config, task, 'self', results):
+    result = results.of(run)
+    if result is not None:
+      return tuple(size for size in config.sizes if size < result.examples)
+  return None
 
 
 def _sweep(
@@ -314,7 +320,7 @@ def _run(
     task=task,
     facts={**all_of_them.facts, 'examples': examples},
     evaluation=recipes.evaluation(
-      task, _TARGET, explained, trained, all_of_them.arms
+      task, _TARGET, explained, trained, (matrix.OWN,)
     ),
     explainer=trained,
   )
@@ -323,12 +329,14 @@ def _run(
 def _neighbour(
   config: ml_collections.ConfigDict, task: str, examples: int
 ) -> study.Run:
-  """The baselines that need no training, with as many examples."""
+  """The nearest neighbour among as many examples, 0 for all."""
+  if not examples:
+    return _baselines(config, task)
   recipes = _recipes(config)
   explained = recipes.explanations(task, _TARGET, examples)
   return study.Run(
     task=task,
-    facts=dict(task=task, arm=NEIGHBOUR, examples=examples or 'all'),
+    facts=dict(task=task, arm=NEIGHBOUR, examples=examples),
     evaluation=recipes.evaluation(task, _TARGET, explained, None, (NEIGHBOUR,)),
     explainer=None,
   )

@@ -27,6 +27,9 @@ from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.tasks import task as task_lib
 
+# Arms that ask `self` again, or what it was trained from.
+OF_SELF = ('shuffled_vector', 'zero_vector', 'wrong_layer', 'untrained')
+
 
 def say(
   asked: asked_lib.Asked,

@@ -33,29 +33,33 @@ Points = Sequence[Mapping[str, Any]]
 
 @matplotlib.rc_context(_STYLE)
 def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
-  """Draws a panel for each metric, with a line and its intervals for each arm.
+  """Draws panels with a line and its intervals for each arm.
 
   Args:
     description: what it shows, for those who do not see it.
-    panels: by metric and arm, points with `examples`, `value` and `ci95`.
+    panels: by what it shows and arm, points with `examples`, `value` and
+      `ci95`. An arm may be absent from some; it looks the same in all.
 
   Returns:
     An svg element.
   """
+  arms_of_all = dict.fromkeys(arm for arms in panels.values() for arm in arms)
+  styles = dict(zip(arms_of_all, _LINES))
+  lines: dict[str, Any] = {}
   figure = figure_lib.Figure(
     figsize=(4.4 * len(panels), 3.6), layout='constrained'
   )
   places = figure.subplots(1, len(panels), squeeze=False)[0]
-  for axes, (metric, arms) in zip(places, panels.items(), strict=True):
-    for (arm, points), (colour, marker) in zip(arms.items(), _LINES):
+  for axes, (title, arms) in zip(places, panels.items(), strict=True):
+    for arm, points in arms.items():
+      colour, marker = styles[arm]
       known = [p for p in points if p['value'] is not None]
-      axes.plot(
+      (lines[arm],) = axes.plot(
         [p['examples'] for p in known],
         [p['value'] for p in known],
         color=colour,
         marker=marker,
         markersize=5,
-        label=wording.plain(arm),
       )
       for point in known:
         ends = wording.bounds(point)
@@ -64,12 +68,13 @@ def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
           axes.plot((x, x), ends, color=colour, linewidth=1, alpha=0.6)
     axes.set_xscale('log')
     axes.set_xlabel('training examples')
-    axes.set_ylabel(wording.plain(metric))
+    axes.set_ylabel(wording.plain(title))
     axes.grid(color='#dddddd', linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[['top', 'right']].set_visible(False)
   if len(places):
-    places[0].legend(frameon=False)
+    names = [wording.plain(arm) for arm in styles]
+    places[0].legend([lines[arm] for arm in styles], names, frameon=False)
   content = io.StringIO()
   nothing = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
   figure.savefig(content, format='svg', metadata=nothing)

@@ -13,6 +13,7 @@ import os
 import pathlib
 import time
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.distributed import preemption
 
@@ -31,23 +32,30 @@ def hold(
     wait: for others to let go of it; without, it may not be held.
 
   Raises:
+    errors.InputError: if the file system has no locks, or forbids them.
     preemption.Preempted: if the process was asked to leave while it waited.
   """
   if '://' in str(workdir):
     yield True
     return
-  folder = pathlib.Path(workdir) / 'locks'
-  folder.mkdir(parents=True, exist_ok=True)
-  file = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-  try:
-    held = _try(file)
+  place = pathlib.Path(workdir) / 'locks' / name
+  with contextlib.ExitStack() as stack:
+    try:
+      place.parent.mkdir(parents=True, exist_ok=True)
+      # For all who may write to the folder.
+      file = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+      stack.callback(os.close, file)
+      held = _try(file)
+    except OSError as e:
+      raise errors.InputError(
+        f'{place} cannot be locked ({e.strerror}): expected a workdir that can '
+        'be written to, on a file system with locks'
+      ) from e
     while wait and not held:
       preemption.check()
       time.sleep(_POLL)
       held = _try(file)
     yield held
-  finally:
-    os.close(file)
 
 
 def _try(file: int) -> bool:

@@ -25,7 +25,7 @@ class Result:
     digest: of all that determines it.
     facts: what makes it this run.
     validation: exact match on the validation split, of the best checkpoint;
-      None if nothing was trained.
+      None of baselines.
     examples: how many it was trained on.
     questions: digest of what was asked and what happened; only equal ones are
       compared.

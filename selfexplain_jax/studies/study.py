@@ -35,12 +35,19 @@ class Run:
     facts: what makes it this run, for people: arm, target, seed and so on.
     evaluation: makes the figures, and by its inputs all that they need.
     explainer: makes the explainer that is evaluated as `self`; None if none is.
+
+  Raises:
+    ValueError: if the evaluation does not name its arms.
   """
 
   task: str
   facts: Mapping[str, Any]
   evaluation: recipe_lib.Recipe
   explainer: recipe_lib.Recipe | None
+
+  def __post_init__(self):
+    if not self.arms:
+      raise ValueError(f'the evaluation of run {self.name} names no arms')
 
   @property
   def digest(self) -> str:

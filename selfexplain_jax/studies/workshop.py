@@ -120,12 +120,12 @@ def sweep(
   """
   failed: dict[str, Exception] = {}
 
-  def taken(run: study_lib.Run) -> bool:
+  def taken(run: study_lib.Run, count: int) -> bool:
     """Does a run, unless another process is at it."""
     with locks.hold(workdir, f'run-{run.digest}', wait=False) as held:
       # It may have been done between the plan and here.
       if held and results.of(run) is None:
-        logging.info('Run: %s', run.name)
+        logging.info('Run: %s; %d to do', run.name, count)
         try:
           work(run).write(results.directory)
         except preemption.Preempted:
@@ -135,6 +135,7 @@ def sweep(
           failed[run.name] = e
     return held
 
+  waiting = False
   while True:
     preemption.check()
     to_do = [
@@ -144,8 +145,12 @@ def sweep(
     ]
     if not to_do:
       return failed
-    logging.info('%d runs to do', len(to_do))
-    if not any(map(taken, to_do)):
+    if any(taken(run, len(to_do)) for run in to_do):
+      waiting = False
+    else:
+      if not waiting:
+        logging.info('Others are at all that can be done: waiting for them')
+      waiting = True
       time.sleep(_WAIT)
 
 

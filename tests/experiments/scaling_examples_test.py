@@ -35,14 +35,18 @@ class ScalingExamplesTest(absltest.TestCase):
   def finish(self, run):
     arm, asked = run.facts['arm'], _examples(run)
     count = _ALL if asked == 'all' else asked
-    share = 0.1 + 0.05 * math.log(count / _RATIO.get(arm, 1.0))
-    sums = np.tile([1000 * share, 1000.0], (8, 1))
-    # Macro F1 of a table in which so large a share of either verdict is right.
-    table = np.tile([share, 1 - share, 0, 1 - share, share, 0], (8, 1))
-    own = dict.fromkeys(('exact_match', 'exact_match_changed'), sums)
+
+    def sums(name):
+      share = 0.1 + 0.05 * math.log(count / _RATIO.get(name, 1.0))
+      pairs = np.tile([1000 * share, 1000.0], (8, 1))
+      # Macro F1 of a table in which so large a share of a verdict is right.
+      table = np.tile([share, 1 - share, 0, 1 - share, share, 0], (8, 1))
+      own = dict.fromkeys(('exact_match', 'exact_match_changed'), pairs)
+      return {**own, 'macro_f1': table}
+
     runs.make_result(
       run.digest,
-      {kept: {**own, 'macro_f1': table} for kept in run.arms},
+      {kept: sums(arm if kept == 'self' else kept) for kept in run.arms},
       validation=0.9 - abs(run.facts['rate'] - 0.007)
       if 'rate' in run.facts
       else None,
@@ -78,8 +82,9 @@ class ScalingExamplesTest(absltest.TestCase):
         if run.facts['arm'] == arm and _examples(run) != 'all':
           self.assertEqual(run.facts['rate'], 0.007)
     neighbours = [run for run in then.runs if run.explainer is None]
+    self.assertIn('untrained', neighbours[-1].arms)
     self.assertEqual([_examples(run) for run in neighbours], [*sizes, 'all'])
-    self.assertLen({run.digest for run in then.runs}, 2 * 9 + 5 + 1)
+    self.assertLen({run.digest for run in then.runs}, 2 * 9 + 5)
 
   def test_runs_with_all_examples_are_those_of_privileged_access(self):
     self.finish_all()
@@ -90,7 +95,7 @@ class ScalingExamplesTest(absltest.TestCase):
     for run in self.plan().runs:
       self.assertEqual(
         run.digest in shared,
-        _examples(run) == 'all' and run.explainer is not None,
+        _examples(run) == 'all',
         run.name,
       )
 
@@ -108,6 +113,25 @@ class ScalingExamplesTest(absltest.TestCase):
         if asked != 'all':
           self.assertEqual(explained.config.examples, asked)
 
+  def test_sizes_stay_known_while_another_rate_is_tried(self):
+    for run in self.plan().runs[:3]:
+      self.finish(run)
+    lowest = self.plan().runs[0]
+    found = self.results.of(lowest)
+    dataclasses.replace(found, validation=1.0).write(self.results.directory)
+    self.results = study.Results(self.results.directory)
+    plan = self.plan()
+    self.assertEqual(plan.runs[0].facts['rate'], 0.00175)
+    asked = [_examples(run) for run in plan.runs if run.explainer is None]
+    self.assertEqual(asked, [100, 300, 1000, 3000, 'all'])
+
+  def test_bad_fields(self):
+    for name, value in (('part', 'everything'), ('seeds', ())):
+      config = examples.get_config('patching')
+      config[name] = value
+      with self.assertRaisesRegex(errors.InputError, f'config.{name} is'):
+        examples.plan(config, self.results)
+
   def test_ratios_are_recovered(self):
     self.finish_all()
     collected = examples.collect(self.config, self.results)
@@ -120,7 +144,7 @@ class ScalingExamplesTest(absltest.TestCase):
       self.assertEqual([p['seeds'] for p in points], [2, 1, 1, 1, 2])
       for arm, ratio in found['ratios'].items():
         self.assertAlmostEqual(ratio['value'], _RATIO[arm], places=4)
-      # Made up to have the scores of self with all examples.
+      # Made up to have the score of self with all examples.
       self.assertAlmostEqual(found['untrained']['value'], points[-1]['value'])
     self.assertSameElements(collected.plots, ('examples',))
     self.assertRegex(

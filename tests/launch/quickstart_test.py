@@ -12,6 +12,7 @@ from absl.testing import parameterized
 from pyarrow import parquet
 
 from experiments import quickstart as quickstart_config
+from experiments.privileged_access import study as privileged_access
 from launch import evaluate_fidelity
 from launch import quickstart
 from launch import train_explainer
@@ -21,6 +22,7 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.explainer import injection
 from selfexplain_jax.explainer import replay
+from selfexplain_jax.studies import sums as sums_lib
 from selfexplain_jax.tasks import table as table_lib
 from tests.launch import whole
 
@@ -185,6 +187,23 @@ class QuickstartTest(parameterized.TestCase):
     # The lies are about enough records to be seen in any score they enter.
     verdicts = [honest.rows[i]['changed'] for i in lies]
     self.assertNotIn(sum(verdicts), (0, len(verdicts) / 2, len(verdicts)))
+
+  def test_some_arms_say_what_they_say_beside_others(self):
+    for task, named in privileged_access.BASELINES.items():
+      config = whole.stage_config(f'{task}_evaluation')
+      config.arms = named
+      workdir = self.create_tempdir().full_path
+      evaluate_fidelity.run(config, workdir)
+      found = files.read_json(f'{workdir}/metrics.json', 'figures')
+      self.assertSameElements(found['rows'], named)
+      expected = self.figures(task)
+      for arm in named:
+        self.assertEqual(found['rows'][arm], expected['rows'][arm], arm)
+      # As a study reads them.
+      digest, sums = sums_lib.read(workdir, task, named)
+      self.assertEqual(list(sums), list(named))
+      whole_ = self.run_ / f'{task}_evaluation'
+      self.assertEqual(sums_lib.read(whole_, task, ('self',))[0], digest)
 
   def test_an_interrupted_explainer_ends_alike(self):
     config = whole.stage_config('self_explainer')

@@ -177,6 +177,12 @@ class FeaturePageTest(absltest.TestCase):
     text = html.render(made['metrics'], made['tables'])
     self.assertIn('No explainer was evaluated', text)
 
+  def test_self_alone(self):
+    made = fixtures.described(arms=('self', 'label'))
+    text = html.render(made['metrics'], made['tables'])
+    self.assertNotIn('No explainer was evaluated', text)
+    self.assertIn('Nobody whom self is to be compared with', text)
+
   def test_text_of_models_stays_text(self):
     tables = dict(self.made['tables'])
     attack = '<img src=x onerror=alert(1)>'

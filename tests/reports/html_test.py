@@ -275,6 +275,12 @@ class ReportTest(absltest.TestCase):
     self.assertLen(page.claims, 40)
     self.assertNotIn('stranger claimed', text)
 
+  def test_self_alone(self):
+    table = fixtures.predictions(40, arms=('self', 'majority'))
+    text = html.render(fixtures.figures(table), {'predictions': table})
+    self.assertNotIn('No explainer was evaluated', text)
+    self.assertIn('Nobody whom self is to be compared with', text)
+
   def test_bad_predictions_are_refused(self):
     with self.assertRaisesRegex(errors.InputError, 'claimed, text, which'):
       html.render(

@@ -35,6 +35,19 @@ class CurvePlotTest(absltest.TestCase):
     self.assertEqual(texts.count('training examples'), 2)
     self.assertEqual(root.get('aria-label'), 'says <this>')
 
+  def test_an_arm_looks_the_same_where_another_is_absent(self):
+    def colours(panels):
+      svg = curve_plot.curves('a', panels)
+      return [line for line in svg.split('stroke: ') if '#d55e00' in line[:7]]
+
+    points = [_point(100, 0.2), _point(1000, 0.4)]
+    both = {'self': points, 'stranger': points}
+    later = {'one': {'self': points}, 'other': both}
+    self.assertTrue(colours(later))
+    self.assertFalse(colours({'one': {'self': points}}))
+    svg = curve_plot.curves('a', later)
+    self.assertIn('>stranger<', svg)
+
   def test_equal_input_gives_equal_bytes(self):
     drawn = [curve_plot.curves('a', self.panels) for _ in range(2)]
     self.assertEqual(*drawn)

@@ -1,13 +1,17 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of locks between processes."""
 
+import errno
+import fcntl
 import pathlib
 import signal
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest
 
+from selfexplain_jax import errors
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.studies import locks
 
@@ -60,6 +64,13 @@ class LocksTest(absltest.TestCase):
     with self.assertRaises(preemption.Preempted):
       with locks.hold(self.workdir, 'run'):
         pass
+
+  def test_a_file_system_without_locks(self):
+    for error in (OSError(errno.ENOSYS, 'not implemented'), PermissionError()):
+      with mock.patch.object(fcntl, 'flock', side_effect=error):
+        with self.assertRaisesRegex(errors.InputError, 'run cannot be locked'):
+          with locks.hold(self.workdir, 'run'):
+            pass
 
   def test_object_stores_have_none(self):
     place = 'gs://bucket/folder'

@@ -25,6 +25,30 @@ def _block(arms, **kwargs):
 
 
 class MatrixTest(absltest.TestCase):
+  def test_what_is_constant_is_a_row_at_every_seed(self):
+    beside = runs.make_result(
+      'd',
+      {
+        'majority': runs.sums([1] * 4, [2] * 4),
+        'metadata': runs.sums([2] * 4, [2] * 4),
+      },
+      questions='people',
+    )
+    own = {0: _result([4] * 4), 2: _result([3] * 4)}
+    constant = matrix.constant(beside, own)
+    self.assertEqual(list(constant), ['majority', 'metadata'])
+    block = matrix.block(
+      'patching', {'self': own, **constant}, [('self', 'metadata')], 400
+    )
+    row = block['rows']['majority']['exact_match']
+    self.assertEqual(row['by_seed'], {'0': 0.25, '2': 0.25})
+    test = block['tests']['self_minus_metadata']['exact_match']
+    self.assertEqual(test['by_seed'], {'0': 0.5, '2': 0.25})
+    # Before any explainer has a result, they stand alone.
+    alone = matrix.block('patching', matrix.constant(beside, {}), [], 400)
+    row = alone['rows']['metadata']['exact_match']
+    self.assertEqual(row['by_seed'], {'0': 0.5})
+
   def test_figures_and_gaps(self):
     own, twin = _result([4, 4, 2, 2], [0] * 4), _result([2, 2, 2, 2])
     arms = {
