@@ -108,7 +108,8 @@ def check_same(
   if any(other.questions != first.questions for other in others):
     raise errors.InputError(
       f'results of arm {arm} and of another are of different questions: '
-      'expected the same for all arms of a target'
+      'expected the same for all arms of a target, whose runs belong to one '
+      'workdir, since models of one recipe differ from machine to machine'
     )
   versions = {tuple(sorted(r.versions.items())) for r in (first, *others)}
   if len(versions) > 1:

@@ -3,7 +3,9 @@
 
 A stage's config names directories that other stages made. A recipe names their
 recipes in place of them, down to configs that depend on nothing. So its digest
-is of everything that determines a result, and the same on every machine.
+is of everything that determines a result but for rounding: the same recipe gives
+models of slightly other weights on another kind of machine. What is compared
+must come from one workdir.
 """
 
 from collections.abc import Iterator, Mapping
