@@ -3,8 +3,8 @@
 
 A stage's config names directories that other stages made. A recipe names their
 recipes in place of them, down to configs that depend on nothing. So its digest
-is of everything that determines a result but for rounding: the same recipe gives
-models of slightly other weights on another kind of machine. What is compared
+is of everything that determines a result but for rounding: on another kind of
+machine the same recipe gives models of slightly other weights. What is compared
 must come from one workdir.
 """
 
