@@ -181,8 +181,7 @@ def _plan(
         ]
     # Last, when the explainer that they need is there.
     runs += [
-      baselines(config, task, target)
-      for target in dict.fromkeys(target for target, _ in cells)
+      baselines(config, task, target) for target, arm in cells if arm == 'self'
     ]
   return study.Plan(runs, later)
 
@@ -214,7 +213,7 @@ def collect(
         for arm in arms
       }
       beside = results.of(baselines(config, task, target))
-      if beside is not None:
+      if beside is not None and 'self' in found:
         found |= matrix.constant(beside, found['self'])
       blocks[target] = {
         **matrix.block(task, found, PAIRS),
