@@ -41,8 +41,7 @@ class CurvePlotTest(absltest.TestCase):
       return [line for line in svg.split('stroke: ') if '#d55e00' in line[:7]]
 
     points = [_point(100, 0.2), _point(1000, 0.4)]
-    both = {'self': points, 'stranger': points}
-    later = {'one': {'self': points}, 'other': both}
+    later = {'one': {'self': points}, 'other': {'stranger': points}}
     self.assertTrue(colours(later))
     self.assertFalse(colours({'one': {'self': points}}))
     svg = curve_plot.curves('a', later)
