@@ -143,7 +143,11 @@ def run(
     'target': weight_hash,
     'split': config.split,
     'seed': config.seed,
-    'versions': {v: importlib.metadata.version(v) for v in _VERSIONS},
+    # On another device the same recipe makes other weights.
+    'versions': {
+      **{v: importlib.metadata.version(v) for v in _VERSIONS},
+      'device': jax.devices()[0].device_kind,
+    },
     **checked.figures,
   }
   if asked.shows_vectors:

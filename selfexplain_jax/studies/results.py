@@ -30,7 +30,7 @@ class Result:
     questions: digest of what was asked and what happened; only equal ones are
       compared.
     sums: by arm and metric each group's sums, on the test split.
-    versions: of the libraries that it was made with.
+    versions: of the libraries that it was made with, and the device.
     minutes: that it took; less than all of them if it was begun before.
   """
 
