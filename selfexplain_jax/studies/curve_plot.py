@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib import figure as figure_lib
+from matplotlib import ticker
 
 from selfexplain_jax.reports import wording
 
@@ -67,6 +68,10 @@ def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
           x = point['examples']
           axes.plot((x, x), ends, color=colour, linewidth=1, alpha=0.6)
     axes.set_xscale('log')
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.set_ylim(bottom=0)
     axes.set_xlabel('training examples')
     axes.set_ylabel(wording.plain(title))
     axes.grid(color='#dddddd', linewidth=0.8)

@@ -33,6 +33,7 @@ class CurvePlotTest(absltest.TestCase):
       ('self', 'nearest neighbour', 'exact match', 'simulator'), texts
     )
     self.assertEqual(texts.count('training examples'), 2)
+    self.assertContainsSubset(('100', '300', '1,000'), texts)
     self.assertEqual(root.get('aria-label'), 'says <this>')
 
   def test_an_arm_looks_the_same_where_another_is_absent(self):
