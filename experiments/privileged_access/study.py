@@ -6,7 +6,8 @@ r"""Who explains a model best: it itself, or another that is like it in part?
 
 Explainers that start from different models are trained on identical examples
 about one target. An argument names one question type (`:patching`, `:features`,
-`:ablation`) whose runs alone are done; `:test` is four runs too small to learn
+`:ablation`) whose runs alone are done; `:longer` is a study of its own, of
+ablation with three times as many steps; `:test` is four runs too small to learn
 anything. Targets are the quickstart's `target` and `stranger`, each of which is
 the other's stranger. What each arm shares with its target:
 
@@ -131,14 +132,23 @@ _FEW = tuple(('target', arm) for arm in ('self', 'twin', 'stranger'))
 # By question type, which arms are run for which targets.
 CELLS = {
   'patching': _ALL,
-  'features': (*_FEW, ('target', 'multi_task'), ('target', 'text_only')),
+  'features': (
+    *_FEW,
+    ('target', 'multi_task'),
+    ('target', 'text_only'),
+    *(('stranger', arm) for _, arm in _FEW),
+  ),
   # It shows no vectors: all of it is text alone.
   'ablation': (*_FEW, ('target', 'multi_task')),
 }
-PARTS = ('all', 'test', *CELLS)
-_TEST_CELLS = {
-  'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
+# Studies of their own, by part.
+_OTHERS = {
+  'longer': {'ablation': CELLS['ablation']},
+  'test': {
+    'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
+  },
 }
+PARTS = ('all', *CELLS, *_OTHERS)
 
 
 def get_config(part: str = 'all') -> ml_collections.ConfigDict:
@@ -147,10 +157,10 @@ def get_config(part: str = 'all') -> ml_collections.ConfigDict:
     raise ValueError(f'no part {part!r}: expected {", ".join(PARTS)}')
   config = ml_collections.ConfigDict()
   config.module = 'experiments.privileged_access.study'
-  config.name = NAME
+  config.name = f'{NAME}_longer' if part == 'longer' else NAME
   config.results = '' if part == 'test' else 'experiments/results'
   config.part = part
-  config.steps = 4 if part == 'test' else _STEPS
+  config.steps = {'test': 4, 'longer': 3 * _STEPS}.get(part, _STEPS)
   return config
 
 
@@ -194,7 +204,7 @@ def collect(
   Of all of them, whichever part of the study was run: their files lie together.
   """
   summary: dict = {
-    'study': NAME,
+    'study': config.name,
     'steps': config.steps,
     **_plan(config, 'all', results).undone(results),
   }
@@ -250,11 +260,11 @@ def _cells(
     raise errors.InputError(
       f'config.part is {config.part!r}: expected one of {", ".join(PARTS)}'
     )
-  cells = _TEST_CELLS if config.part == 'test' else CELLS
+  cells = _OTHERS.get(config.part, CELLS)
   return {
     task: [(target, arm) for target, arm in own if target in ARMS[arm].initial]
     for task, own in cells.items()
-    if part in ('all', 'test', task)
+    if part in ('all', task, *_OTHERS)
   }
 
 

@@ -61,8 +61,8 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def test_rates_of_an_arm_come_first_then_seeds_at_the_best(self):
     first = self.plan()
-    self.assertLen(first.runs, 69 + 4)
-    self.assertEqual(first.later, 46)
+    self.assertEqual(len(first.runs), 78 + 5)
+    self.assertEqual(first.later, 52)
     self.assertEqual({run.facts.get('seed', 0) for run in first.runs}, {0})
     self.finish_all()
     then = self.plan()
@@ -72,9 +72,9 @@ class PrivilegedAccessTest(absltest.TestCase):
         best = _BEST.get(run.facts['arm'], 0.007)
         self.assertEqual(run.facts['rate'], best)
     # Of twin and stranger, whose best rate is at an end, one more each time.
-    self.assertLen({run.digest for run in then.runs}, 69 + 46 + 8 + 4)
+    self.assertLen({run.digest for run in then.runs}, 78 + 52 + 10 + 5)
     count = collections.Counter(run.task for run in then.runs)
-    self.assertEqual(count, {'patching': 76, 'features': 28, 'ablation': 23})
+    self.assertEqual(count, {'patching': 76, 'features': 46, 'ablation': 23})
     # One question type is done before another is begun, and one arm.
     cells = [(r.task, r.facts['target'], r.facts['arm']) for r in then.runs]
     self.assertEqual(
@@ -123,6 +123,22 @@ class PrivilegedAccessTest(absltest.TestCase):
     digests = [run.digest for part in parts for run in self.plan(part).runs]
     self.assertEqual(digests, whole)
 
+  def test_a_longer_study_is_like_a_part_but_for_its_steps(self):
+    short, longer = self.plan('ablation').runs, self.plan('longer').runs
+    self.assertEqual([r.facts for r in longer], [r.facts for r in short])
+    for one, other in zip(short, longer):
+      if one.explainer is not None:
+        assert other.explainer is not None
+        steps = 3 * one.explainer.config.steps
+        self.assertEqual(other.explainer.config.steps, steps)
+    for run in longer:
+      self.finish(run)
+    config = privileged_access.get_config('longer')
+    summary = privileged_access.collect(config, self.results).summary
+    self.assertIn('self', summary['ablation']['target']['rows'])
+    whole = privileged_access.collect(self.config, self.results).summary
+    self.assertNotIn('self', whole['ablation']['target']['rows'])
+
   def test_arms_of_a_target_learn_from_the_same_examples(self):
     sets = collections.defaultdict(set)
     for run in self.plan().runs:
@@ -132,7 +148,7 @@ class PrivilegedAccessTest(absltest.TestCase):
       asked = run.evaluation.inputs['explanations']
       self.assertEqual(asked.recipe.digest, explained.recipe.digest)
       sets[run.task, run.facts['target']].add(explained.recipe.digest)
-    self.assertLen(sets, 4)
+    self.assertLen(sets, 5)
     self.assertEqual({len(digests) for digests in sets.values()}, {1})
 
   def test_one_explainer_is_asked_about_all_tasks(self):
@@ -236,6 +252,7 @@ class PrivilegedAccessTest(absltest.TestCase):
         'patching_target',
         'patching_stranger',
         'features_target',
+        'features_stranger',
         'ablation_target',
       ),
     )
@@ -243,7 +260,9 @@ class PrivilegedAccessTest(absltest.TestCase):
 
   def test_a_part_that_is_none(self):
     self.config.part = 'everything'
-    with self.assertRaisesRegex(errors.InputError, 'expected one of all, test'):
+    with self.assertRaisesRegex(
+      errors.InputError, 'expected one of all, patch'
+    ):
       privileged_access.plan(self.config, self.results)
 
   def test_nothing_done_yet(self):
