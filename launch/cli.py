@@ -74,6 +74,7 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
         f'--workdir={_WORKDIR.value} is a file: expected a folder'
       )
     preemption.listen()
+    keep_float32()
     work(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
 
   logging.set_verbosity(logging.INFO)
@@ -177,6 +178,16 @@ def finished(
     theirs = files.read_json(noted, 'config of this workdir')
     _refuse_difference(theirs, files.as_json(config.to_dict()), noted, '')
   return noted.exists() and (files.path(workdir) / last).exists()
+
+
+def keep_float32() -> None:
+  """Has products of float32 computed in float32, unless JAX was told else.
+
+  Accelerators round their factors by default, to 8 bits or to 11: an effect
+  would depend on where it is observed. Products of bfloat16 stay as fast.
+  """
+  if jax.config.values['jax_default_matmul_precision'] is None:
+    jax.config.update('jax_default_matmul_precision', 'float32')
 
 
 def begin(config: ml_collections.ConfigDict, workdir: str) -> None:

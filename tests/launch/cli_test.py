@@ -2,11 +2,13 @@
 """Tests of `launch.cli` and of every binary's command line."""
 
 import os
+import re
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
 import ml_collections
+import numpy as np
 
 from launch import cli
 from selfexplain_jax import errors
@@ -164,6 +166,27 @@ class CommandLineTest(parameterized.TestCase):
     if stage != 'launch.sweep':
       self.assertIn('seed=0\n', ended.stdout)
     self.assertEmpty(ended.stderr)
+
+
+class PrecisionTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    before = jax.config.values['jax_default_matmul_precision']
+    self.addCleanup(jax.config.update, 'jax_default_matmul_precision', before)
+
+  def precision(self):
+    """Of a product of float32, as the compiler is asked for it."""
+    text = jax.jit(lambda x: x @ x).lower(np.ones((2, 2), np.float32)).as_text()
+    return re.findall(r'precision = \[(\w+), (\w+)\]', text)
+
+  def test_products_are_float32_unless_something_else_is_chosen(self):
+    jax.config.update('jax_default_matmul_precision', None)
+    self.assertEqual(self.precision(), [('DEFAULT', 'DEFAULT')])
+    cli.keep_float32()
+    self.assertEqual(self.precision(), [('HIGHEST', 'HIGHEST')])
+    jax.config.update('jax_default_matmul_precision', 'bfloat16')
+    cli.keep_float32()
+    self.assertNotEqual(self.precision(), [('HIGHEST', 'HIGHEST')])
 
 
 class WorkdirTest(absltest.TestCase):
