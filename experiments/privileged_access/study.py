@@ -142,13 +142,13 @@ CELLS = {
   'ablation': (*_FEW, ('target', 'multi_task')),
 }
 # Studies of their own, by part.
-_OTHERS = {
+OTHERS = {
   'longer': {'ablation': CELLS['ablation']},
   'test': {
     'patching': tuple(('target', a) for a in ('self', 'wide', 'rotated_ridge'))
   },
 }
-PARTS = ('all', *CELLS, *_OTHERS)
+PARTS = ('all', *CELLS, *OTHERS)
 
 
 def get_config(part: str = 'all') -> ml_collections.ConfigDict:
@@ -260,11 +260,11 @@ def _cells(
     raise errors.InputError(
       f'config.part is {config.part!r}: expected one of {", ".join(PARTS)}'
     )
-  cells = _OTHERS.get(config.part, CELLS)
+  cells = OTHERS.get(config.part, CELLS)
   return {
     task: [(target, arm) for target, arm in own if target in ARMS[arm].initial]
     for task, own in cells.items()
-    if part in ('all', task, *_OTHERS)
+    if part in ('all', task, *OTHERS)
   }
 
 

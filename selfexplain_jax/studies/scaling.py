@@ -93,7 +93,8 @@ def examples_ratio(
 
   Returns:
     `value` and its bootstrap interval `ci95`. Where the curves have no score in
-    common the value is None, and `at_least` or `at_most` says what is known.
+    common the value is None, and `at_least` or `at_most` says what is known; so
+    it is, with neither, where one curve is flat within the other's scores.
     An end of the interval is None where resamples leave it unbounded.
 
   Raises:
@@ -131,17 +132,19 @@ def _shift(
 ) -> float:
   """The mean of x_b - x_a at equal scores.
 
-  Infinite where b stays below all of a, minus infinity where it is above, NaN
-  where scores are undefined or both are one and the same level.
+  Infinite where b stays below all of a, minus infinity where it is above. NaN
+  where scores are undefined, and where one curve does not rise at a score that
+  the other has too: it has that score at any number of examples.
   """
   if not (np.isfinite(scores_a).all() and np.isfinite(scores_b).all()):
     return math.nan
   a, b = _rising(scores_a), _rising(scores_b)
   low, high = max(a[0], b[0]), min(a[-1], b[-1])
   if high <= low:
-    return (
-      math.copysign(math.inf, a[-1] - b[-1]) if a[-1] != b[-1] else math.nan
-    )
+    below, above = b[-1] <= a[0], b[0] >= a[-1]
+    if below == above:
+      return math.nan
+    return math.inf if below else -math.inf
   levels = low + (high - low) * (np.arange(_LEVELS) + 0.5) / _LEVELS
   gap = np.interp(levels, b, x_b) - np.interp(levels, a, x_a)
   return float(gap.mean())

@@ -70,10 +70,9 @@ class SweepTest(absltest.TestCase):
     self.addCleanup(setattr, preemption, '_asked', False)
     # One run, that of the arm that needs most.
     self.enter_context(
-      mock.patch.object(
-        privileged_access,
-        '_TEST_CELLS',
-        {'patching': (('target', 'rotated_ridge'),)},
+      mock.patch.dict(
+        privileged_access.OTHERS,
+        {'test': {'patching': (('target', 'rotated_ridge'),)}},
       )
     )
     self.config = privileged_access.get_config('test')

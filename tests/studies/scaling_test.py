@@ -130,6 +130,15 @@ class ScalingTest(parameterized.TestCase):
     found = scaling.examples_ratio(flat, flat, resamples=20)
     self.assertEqual(found, {'value': None, 'ci95': [None, None]})
 
+  def test_a_curve_that_does_not_rise_says_nothing_of_what_it_crosses(self):
+    rising, falling = _linear(1), {100: 0.45, 1000: 0.4, 10_000: 0.35}
+    other = _curve(falling.get, tuple(falling))
+    low, high = (rising(n) for n in (_SIZES[0], _SIZES[-1]))
+    self.assertBetween(0.4, low, high)
+    for pair in ((_curve(rising), other), (other, _curve(rising))):
+      found = scaling.examples_ratio(*pair, resamples=20)
+      self.assertEqual(found, {'value': None, 'ci95': [None, None]})
+
   def test_points(self):
     points = _curve(lambda n: n / 1e5, seeds=2).points(
       statistics.Bootstrap(range(_PEOPLE), 20)
