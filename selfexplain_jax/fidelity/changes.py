@@ -85,16 +85,24 @@ class Changes:
     """Returns the content of metrics.json but for what names the run.
 
     `rows` and `tests` are over all records, `balanced_rows` and
-    `balanced_tests` over those of balanced cells alone.
+    `balanced_tests` over those of balanced cells alone; and `known_` and
+    `unknown_` of ablation over those about facts that the target was taught, or
+    was not.
     """
-    balanced = np.flatnonzero([row['balanced'] for row in rows])
+    known = [row.get('known') for row in rows]
+    parts = {
+      '': np.arange(len(rows)),
+      'balanced_': np.flatnonzero([row['balanced'] for row in rows]),
+      'known_': np.flatnonzero([is_known is True for is_known in known]),
+      'unknown_': np.flatnonzero([is_known is False for is_known in known]),
+    }
     result: dict[str, Any] = {
       'n': len(rows),
       'groups': len({row['group'] for row in rows}),
       'disagreements_with_store': shown.disagreements,
       'confusion': {},
     }
-    for prefix, part in (('', np.arange(len(rows))), ('balanced_', balanced)):
+    for prefix, part in parts.items():
       if not len(part):
         continue
       groups = [rows[i]['group'] for i in part]
@@ -142,7 +150,8 @@ class Changes:
           {
             'arm': arm,
             'record': index,
-            **{name: record[name] for name in self.copied},
+            # A set that was made before a column was there says nothing of it.
+            **{name: record.get(name) for name in self.copied},
             'output': answers.output[n],
             'log_probability': float(answers.log_probability[n]),
             'claimed': metrics.INVALID if claim is None else int(claim.changed),

@@ -22,6 +22,8 @@ _DESCRIPTION_SCORES = {
 _PARTS = {
   '': 'All questions:',
   'balanced_': 'Balanced cells, as many outputs changed as not:',
+  'known_': 'About facts that the target was taught:',
+  'unknown_': 'About facts that it was not taught:',
   'new_label_': 'Features whose label is not in training:',
   'activation_': 'Activations in place of features:',
   'difference_': 'Differences of activations:',

@@ -20,6 +20,7 @@ REMOVED, REPLACED = 'removed', 'replaced'
 SCHEMA = pa.schema(
   [
     *changes.SCHEMA,
+    ('known', pa.bool_()),
     ('start', pa.int32()),
     ('end', pa.int32()),
     ('replacement_ids', pa.list_(pa.int32())),
@@ -33,6 +34,7 @@ SCHEMA = pa.schema(
 COPIED = (
   'group',
   'prompt_kind',
+  'known',
   'place',
   'treatment',
   'start',

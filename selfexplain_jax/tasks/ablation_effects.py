@@ -291,6 +291,8 @@ def _records(
       'prompt_ids': ids,
       'text': prompts.text[base],
       'balanced': bool(made.balanced[row]),
+      # Of no prompt that has no right answer.
+      'known': bool(prompts.known[base]) if prompts.answer[base] >= 0 else None,
       'start': start,
       'end': end,
       'replacement_ids': replacement,

@@ -121,6 +121,7 @@ def ablation_record(index: int) -> dict[str, Any]:
     'prompt_ids': TOKENIZER.encode_prompt(text),
     'text': text,
     'balanced': index % 4 > 0,
+    'known': index % 5 < 3,
     'start': 1 + start,  # BOS is counted.
     'end': 1 + stop,
     'replacement_ids': [TOKENIZER.id_of(word) for word in replacement],

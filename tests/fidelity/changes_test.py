@@ -163,6 +163,38 @@ class ScoreTest(absltest.TestCase):
     self.assertNotIn('balanced_rows', figures)
     self.assertNotIn('balanced_tests', figures)
 
+  def test_figures_of_known_facts_and_of_others(self):
+    known = ~BALANCED
+
+    def figures(column, schema=ablation.SCHEMA):
+      rows = zip(EXPLAINED.rows, column, strict=True)
+      records = [{**row, 'known': is_known} for row, is_known in rows]
+      explained = fixtures.explained(records, schema=schema)
+      return CHANGES.check(SAID, SHOWN, explained, CHOSEN, 0).figures
+
+    def column(values):
+      full = np.full(len(EXPLAINED.rows), None)
+      full[CHOSEN] = values
+      return full.tolist()
+
+    # `stranger` is right about the others, and `majority` about known ones.
+    found = figures(column(known))
+    for arm, right in (
+      ('self', (1, 1)),
+      ('stranger', (0, 1)),
+      ('majority', (1, 0)),
+    ):
+      for part, share in zip(('known_', 'unknown_'), right, strict=True):
+        value = found[f'{part}rows'][arm]['exact_match']['value']
+        self.assertEqual(value, share)
+    self.assertEqual(
+      found['unknown_tests']['self_minus_majority']['exact_match']['value'], 1
+    )
+    self.assertEqual(found['rows'], self.figures['rows'])
+    # Of prompts that ask for no fact, and where nothing is said of it.
+    for told in (figures(column(None)), figures(column(None), patching.SCHEMA)):
+      self.assertFalse([name for name in told if 'known' in name])
+
   def test_confusion_counts_every_record(self):
     changed = sum(effect.changed for effect in SHOWN.effects)
     self.assertEqual(

@@ -136,6 +136,22 @@ class ReportTest(absltest.TestCase):
     self.assertEqual(text.count('<th scope="colgroup"'), 1)
     self.assertEqual(_Page(text).count('table'), 4)
 
+  def test_known_and_unknown_facts_are_told_of_if_there_are_any(self):
+    self.assertNotIn(
+      'was taught', html.render(self.figures, {'predictions': self.table})
+    )
+    figures = json.loads(json.dumps(self.figures))
+    for part, value in (('known_', 0.111), ('unknown_', 0.222)):
+      figures[f'{part}rows'] = json.loads(json.dumps(figures['rows']))
+      figures[f'{part}rows']['self']['exact_match']['value'] = value
+      figures[f'{part}tests'] = figures['tests']
+    text = html.render(figures, {'predictions': self.table})
+    taught, others = text.index('was taught'), text.index('was not taught')
+    self.assertBetween(text.index('11.1'), taught, others)
+    self.assertGreater(text.index('22.2'), others)
+    self.assertEqual(text.count('<th scope="colgroup"'), 4)
+    self.assertIn('unknown facts', text)
+
   def test_undefined_gaps_are_no_numbers(self):
     figures = json.loads(json.dumps(self.figures))
     undefined = {'value': None, 'ci95': [None, None], 'p': None}

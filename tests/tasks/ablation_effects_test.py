@@ -167,6 +167,7 @@ class MakeTest(absltest.TestCase):
       self.assertEqual(record['prompt_kind'], PROMPTS.kind[n])
       self.assertEqual(record['group'], PROMPTS.group[n])
       self.assertEqual(record['split'], PROMPTS.split[n])
+      self.assertEqual(record['known'], bool(PROMPTS.known[n]))
       span = [record['start'], record['end']]
       self.assertEqual(span, ASKED.spans[record['place']][n].tolist())
       words = record['text'].split()
@@ -338,6 +339,7 @@ class PrepareTest(absltest.TestCase):
       if margin > NARROW:
         self.assertEqual(record['treated_id'], token)
       self.assertTrue(by_text[record['text']])
+      self.assertIsNone(record['known'])
 
   def test_refuses_another_source(self):
     with self.assertRaisesRegex(errors.InputError, "'books': expected"):
