@@ -63,8 +63,8 @@ def read(
     arms: which arms.
 
   Returns:
-    A digest of what was asked and what happened, and by arm the sums of each
-    group, the groups sorted by name.
+    A digest of what was asked and what happened (of features, what they are
+    labelled), and by arm the sums of each group, the groups sorted by name.
 
   Raises:
     errors.InputError: if the evaluation is not there or lacks an arm.
