@@ -9,7 +9,9 @@ from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import numpy as np
 from pyarrow import parquet
+from safetensors import numpy as safetensors
 
 from experiments import quickstart as quickstart_config
 from experiments.privileged_access import study as privileged_access
@@ -204,6 +206,36 @@ class QuickstartTest(parameterized.TestCase):
       self.assertEqual(list(sums), list(named))
       whole_ = self.run_ / f'{task}_evaluation'
       self.assertEqual(sums_lib.read(whole_, task, ('self',))[0], digest)
+
+  @parameterized.parameters(('replace_embedding', 2), ('scale_and_bias', 0))
+  def test_an_explainer_of_another_kind(self, mode, rank):
+    config = whole.stage_config('self_explainer')
+    config.update(dict(injection=mode, lora_rank=rank))
+    # One that learns to say anything would take more steps than a test has.
+    config.explanations = dict(
+      features='', patching=config.explanations.patching, ablation=''
+    )
+    place = pathlib.Path(self.create_tempdir().full_path)
+    train_explainer.run(config, str(place / 'trained'))
+
+    notes = files.read_json(place / 'trained/model/explainer.json', 'notes')
+    self.assertEqual(notes['injection'], mode)
+    weights = safetensors.load_file(place / 'trained/model/model.safetensors')
+    before = safetensors.load_file(self.run_ / 'target/model/model.safetensors')
+    self.assertSameElements(weights, before)
+    same = {n for n in before if np.array_equal(weights[n], before[n])}
+    self.assertNotIn('model.layers.0.self_attn.q_proj.weight', same)
+    # An adapter leaves norms alone.
+    self.assertEqual('model.norm.weight' in same, rank > 0)
+
+    config = whole.stage_config('patching_evaluation')
+    config.explainers = dict(
+      self=str(place / 'trained/model'), stranger='', twin='', text_only=''
+    )
+    config.arms = ('self', 'shuffled_vector', 'untrained')
+    evaluate_fidelity.run(config, str(place / 'evaluated'))
+    found = files.read_json(place / 'evaluated/metrics.json', 'figures')
+    self.assertSameElements(found['rows'], config.arms)
 
   def test_an_interrupted_explainer_ends_alike(self):
     config = whole.stage_config('self_explainer')
