@@ -4,8 +4,8 @@
 A stage's config names directories that other stages made. A recipe names their
 recipes in place of them, down to configs that depend on nothing. So its digest
 is of everything that determines a result but for rounding: on another kind of
-machine the same recipe gives models of slightly other weights. What is compared
-must come from one workdir.
+machine, or number of cores, the same recipe gives models of slightly other
+weights. What is compared must come from one workdir.
 """
 
 from collections.abc import Iterator, Mapping
