@@ -109,7 +109,8 @@ def check_same(
     raise errors.InputError(
       f'results of arm {arm} and of another are of different questions: '
       'expected the same for all arms of a target, whose runs belong to one '
-      'workdir, since models of one recipe differ from machine to machine, and by cores'
+      'workdir, since models of one recipe differ from machine to machine, and '
+      'by the number of cores'
     )
   versions = {tuple(sorted(r.versions.items())) for r in (first, *others)}
   if len(versions) > 1:
