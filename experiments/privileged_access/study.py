@@ -132,12 +132,7 @@ _FEW = tuple(('target', arm) for arm in ('self', 'twin', 'stranger'))
 # By question type, which arms are run for which targets.
 CELLS = {
   'patching': _ALL,
-  'features': (
-    *_FEW,
-    ('target', 'multi_task'),
-    ('target', 'text_only'),
-    *(('stranger', arm) for _, arm in _FEW),
-  ),
+  'features': (*_FEW, ('target', 'multi_task'), ('target', 'text_only')),
   # It shows no vectors: all of it is text alone.
   'ablation': (*_FEW, ('target', 'multi_task')),
 }
