@@ -71,7 +71,7 @@ def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
     axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=min(0, axes.dataLim.ymin))
     axes.set_xlabel('training examples')
     axes.set_ylabel(wording.plain(title))
     axes.grid(color='#dddddd', linewidth=0.8)

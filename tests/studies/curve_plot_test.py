@@ -48,6 +48,17 @@ class CurvePlotTest(absltest.TestCase):
     svg = curve_plot.curves('a', later)
     self.assertIn('>stranger<', svg)
 
+  def test_scores_below_zero_are_in_sight(self):
+    def ticks(value):
+      svg = curve_plot.curves(
+        'a', {'simulator': {'self': [_point(100, value)]}}
+      )
+      root = ElementTree.fromstring(svg)
+      return ' '.join(e.text or '' for e in root.iter(f'{_SVG}text'))
+
+    self.assertIn('\N{MINUS SIGN}', ticks(-0.5))
+    self.assertNotIn('\N{MINUS SIGN}', ticks(0.5))
+
   def test_equal_input_gives_equal_bytes(self):
     drawn = [curve_plot.curves('a', self.panels) for _ in range(2)]
     self.assertEqual(*drawn)
