@@ -9,6 +9,7 @@ from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import jax
 import numpy as np
 from pyarrow import parquet
 from safetensors import numpy as safetensors
@@ -98,6 +99,8 @@ class QuickstartTest(parameterized.TestCase):
       ('n', 'rows', 'seed', 'target', 'task', 'tests', 'versions'), figures
     )
     self.assertEqual(figures['task'], task)
+    device = jax.devices()[0].device_kind
+    self.assertEqual(figures['versions']['device'], device)
     self.assertEqual(figures.get('disagreements_with_store', 0), 0)
     self.assertSameElements(figures['rows'], _ARMS[task])
     for arm in _ARMS[task]:
@@ -211,7 +214,6 @@ class QuickstartTest(parameterized.TestCase):
   def test_an_explainer_of_another_kind(self, mode, rank):
     config = whole.stage_config('self_explainer')
     config.update(dict(injection=mode, lora_rank=rank))
-    # One that learns to say anything would take more steps than a test has.
     config.explanations = dict(
       features='', patching=config.explanations.patching, ablation=''
     )
