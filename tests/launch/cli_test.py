@@ -1,8 +1,11 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of `launch.cli` and of every binary's command line."""
 
+import contextlib
 import os
 import re
+import types
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -187,6 +190,23 @@ class PrecisionTest(absltest.TestCase):
     jax.config.update('jax_default_matmul_precision', 'bfloat16')
     cli.keep_float32()
     self.assertNotEqual(self.precision(), [('HIGHEST', 'HIGHEST')])
+
+  def test_a_binary_works_in_float32(self):
+    jax.config.update('jax_default_matmul_precision', None)
+    seen = []
+    values = dict(config=None, workdir='/nowhere', dry_run=False)
+    with contextlib.ExitStack() as stack:
+      for name, value in values.items():
+        flag = types.SimpleNamespace(name=name, value=value)
+        stack.enter_context(mock.patch.object(cli, f'_{name.upper()}', flag))
+      stack.enter_context(mock.patch.object(cli.preemption, 'listen'))
+      stack.enter_context(
+        mock.patch.object(
+          cli.app, 'run', lambda main, argv, flags_parser: main(argv[:1])
+        )
+      )
+      cli.launch(lambda *_: seen.extend(self.precision()), config='a.py')
+    self.assertEqual(seen, [('HIGHEST', 'HIGHEST')])
 
 
 class WorkdirTest(absltest.TestCase):
