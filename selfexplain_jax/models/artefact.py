@@ -22,15 +22,25 @@ def save(
 
 
 def load(
-  directory: files.PathLike, mesh: jax.sharding.Mesh
+  directory: files.PathLike,
+  mesh: jax.sharding.Mesh,
+  dtype: str = 'float32',
+  parameter_dtype: str | None = None,
 ) -> tuple[decoder.Decoder, tokenizer_lib.Tokenizer]:
-  """Reads a model in float32, and its tokenizer as `load_tokenizer` does.
+  """Reads a model, and its tokenizer as `load_tokenizer` does.
+
+  Args:
+    directory: of the model.
+    mesh: where its parameters go.
+    dtype: of activations.
+    parameter_dtype: of parameters; that of activations if None.
 
   Raises:
-    errors.InputError: if the directory holds no model.
+    errors.InputError: if the directory holds no model, or there is no such
+      dtype.
   """
   model = huggingface.load(
-    directory, mesh, dtype='float32', parameter_dtype='float32'
+    directory, mesh, dtype=dtype, parameter_dtype=parameter_dtype or dtype
   )
   return model, load_tokenizer(directory)
 

@@ -49,6 +49,23 @@ class ArtefactTest(absltest.TestCase):
     for leaf in jax.tree.leaves(model):
       self.assertEqual(leaf.dtype, jnp.float32)
 
+  def test_is_of_the_dtypes_that_are_asked_for(self):
+    artefact.save(MODEL, fixtures.TOKENIZER, self.folder)
+    for asked, expected in (
+      (('bfloat16',), ('bfloat16', 'bfloat16')),
+      (('bfloat16', 'float32'), ('bfloat16', 'float32')),
+    ):
+      model, _ = artefact.load(self.folder, self.mesh, *asked)
+      config = model.config
+      self.assertEqual((config.dtype, config.parameter_dtype), expected)
+      for leaf in jax.tree.leaves(model):
+        self.assertEqual(leaf.dtype, expected[1])
+
+  def test_refuses_an_unknown_dtype(self):
+    artefact.save(MODEL, fixtures.TOKENIZER, self.folder)
+    with self.assertRaisesRegex(errors.InputError, 'dtype=float8: expected'):
+      artefact.load(self.folder, self.mesh, 'float8')
+
   def test_refuses_a_folder_without_a_model(self):
     with self.assertRaises(errors.InputError):
       artefact.load(self.folder, self.mesh)
