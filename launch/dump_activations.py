@@ -4,8 +4,6 @@
 Writes WORKDIR/prompts.parquet and, as WORKDIR, the store.
 """
 
-import functools
-
 from absl import logging
 import jax
 import ml_collections
@@ -17,6 +15,7 @@ from selfexplain_jax import estimate
 from selfexplain_jax.activations import documents
 from selfexplain_jax.activations import dump
 from selfexplain_jax.activations import layout
+from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.data import samples
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -51,13 +50,8 @@ def run(
       _check_length(config, shape.max_positions)
       cli.require_least(config.prompts.documents, start=0, count=1, length=2)
       asked = config.prompts.documents
-      corpus = pretraining.load(config.target)
-      prompts = documents.documents(
-        functools.partial(corpus.row, tokenizer, asked.length),
-        tokenizer,
-        start=asked.start,
-        count=asked.count,
-      )
+      corpus = corpora.of_model(config.target, tokenizer)
+      prompts = documents.documents(corpus, tokenizer, **asked)
       count, kinds = asked.count, asked.length - 1
       passes = tokens = count * asked.length
     case 'samples':

@@ -28,7 +28,6 @@ from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
-from selfexplain_jax.worlds.biographies import pretraining
 
 # Fields of the config that are settings of the training of a dictionary.
 _SETTINGS = (
@@ -206,21 +205,11 @@ def _held_out(
       'dictionaries are measured on them'
     )
   tokens, length = prompts_lib.pad([prompts.ids[i] for i in index])
-  weights = np.arange(tokens.shape[1]) < length[:, None]
-  made = files.read_json(
-    files.path(config.store) / 'config.json', 'config of an activation store'
-  )['prompts']
-  if made['source'] == 'documents':  # Their losses weigh as in pretraining.
-    corpus = pretraining.load(config.target)
-    tokenizer = artefact.load_tokenizer(config.target)
-    first = made['documents']['start']
-    weights = np.stack(
-      [
-        corpus.row(tokenizer, tokens.shape[1], first + i)['weights']
-        for i in index
-      ]
-    )
-  return evaluation.Documents(tokens, length, weights.astype(np.float32))
+  weights = (np.arange(tokens.shape[1]) < length[:, None]).astype(np.float32)
+  if prompts.weights is not None:  # Losses weigh as in pretraining.
+    for weight, i in zip(weights, index, strict=True):
+      weight[: len(prompts.weights[i])] = prompts.weights[i]
+  return evaluation.Documents(tokens, length, weights)
 
 
 if __name__ == '__main__':

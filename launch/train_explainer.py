@@ -253,8 +253,7 @@ def _projection(
       f'{config.target} and {config.initial} have different tokenizers: '
       'expected one, a ridge projection compares activations on equal tokens'
     )
-  tokens = replay.text(config, tokenizer, wanted.rows)
-  present = np.ones(tokens.shape, bool)
+  tokens, present = replay.text(config, tokenizer, wanted.rows)
   return projection.ridge_start(
     target, model, tokens, present, blocks, wanted.penalty
   )

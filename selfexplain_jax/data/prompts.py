@@ -34,6 +34,7 @@ class Prompts:
     answer: i32[N], the token that a model which knows says next; -1 where no
       answer is right.
     known: bool[N], whether the target was taught the answer.
+    weights: of the loss of each token of each, f32; None for 1 everywhere.
   """
 
   ids: Sequence[Sequence[int]]
@@ -44,6 +45,7 @@ class Prompts:
   split: Sequence[str]
   answer: np.ndarray
   known: np.ndarray
+  weights: Sequence[np.ndarray] | None = None
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -84,6 +86,8 @@ def write(prompts: Prompts, directory: files.PathLike) -> None:
     'answer': pa.array(prompts.answer, pa.int32()),
     'known': pa.array(prompts.known, pa.bool_()),
   }
+  if prompts.weights is not None:
+    columns['weights'] = pa.array(prompts.weights, pa.list_(pa.float32()))
   for kind, positions in prompts.positions.items():
     columns[f'position.{kind}'] = pa.array(positions, pa.int32())
   content = io.BytesIO()
@@ -118,6 +122,7 @@ def read(directory: files.PathLike) -> Prompts:
       split=table['split'].to_pylist(),
       answer=column['answer'],
       known=column['known'],
+      weights=column.get('weights'),
     )
   except (KeyError, pa.ArrowException) as e:
     raise errors.InputError(f'{source} is damaged: {e}') from e

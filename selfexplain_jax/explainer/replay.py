@@ -12,9 +12,10 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from selfexplain_jax.data import corpora
+from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.training import language_modelling
-from selfexplain_jax.worlds.biographies import pretraining
 
 Row = dict[str, np.ndarray]
 Batch = dict[str, Any]
@@ -34,8 +35,8 @@ def rows(
   """
   if not config.replay.batch:
     return None
-  corpus = pretraining.load(config.initial)
-  row = functools.partial(corpus.row, tokenizer, config.row_length)
+  corpus = corpora.of_model(config.initial, tokenizer)
+  row = functools.partial(corpora.row, corpus, config.row_length)
   return functools.partial(
     language_modelling.batches, row, config.replay.batch, config.steps
   )
@@ -45,17 +46,21 @@ def text(
   config: ml_collections.ConfigDict,
   tokenizer: tokenizer_lib.Tokenizer,
   rows_: int,
-) -> np.ndarray:
-  """The tokens of the first rows of the corpus of the initial model, i32[R, T].
+) -> tuple[np.ndarray, np.ndarray]:
+  """The first documents of the corpus of the initial model.
 
   Args:
     config: of the explainer.
     tokenizer: the explainer's.
     rows_: how many, R.
+
+  Returns:
+    Their tokens, i32[R, T], and which of these are no padding, bool[R, T].
   """
-  corpus = pretraining.load(config.initial)
-  made = [corpus.row(tokenizer, config.row_length, i) for i in range(rows_)]
-  return np.stack([row['tokens'] for row in made])
+  corpus = corpora.of_model(config.initial, tokenizer)
+  read = corpora.read(corpus, 0, rows_, config.row_length)
+  tokens, length = prompts_lib.pad([document.ids for document in read])
+  return tokens, np.arange(tokens.shape[1]) < length[:, None]
 
 
 def mixed(

@@ -4,11 +4,11 @@
 The target reads documents of its corpus; every feature of a dictionary is
 labelled by what it fires on there. The vectors are the features' decoder
 directions. Beside them stand vectors out of distribution, for evaluation alone
-and without labels: activations, and differences of the activations of two
-prompts that ask the same of two people.
+and without labels: activations, and, of a corpus with facts, differences of the
+activations of two prompts that ask the same of two people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
 import functools
 from typing import Any
@@ -21,6 +21,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
+from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
@@ -43,10 +44,11 @@ class Maker:
   Attributes:
     target: the target.
     dictionary: the dictionaries, one a layer.
-    corpus: what the target was pretrained on.
+    corpus: what the target reads.
     labeller: gives features their labels.
-    config: `seed`; `documents`, from which row the corpus is read, and how
-      many rows of which length, for labels and for scores; `threshold`, the
+    labels: the manifest's note of where labels come from.
+    config: `seed`; `documents`, from which document the corpus is read, and
+      how many of which length, for labels and for scores; `threshold`, the
       least correlation of a label; `shares` of validation and test features,
       and of labels that are for test alone; `unlabelled`, activations and
       differences for each layer.
@@ -54,8 +56,9 @@ class Maker:
 
   target: task.Target
   dictionary: dictionaries.Dictionaries
-  corpus: pretraining.Corpus
+  corpus: corpora.Corpus
   labeller: labels_lib.Labeller
+  labels: Mapping[str, Any]
   config: ml_collections.ConfigDict
 
   @property
@@ -72,12 +75,19 @@ class Maker:
       f'{tokens / 1e6:.2f} M tokens, roughly {minutes:.1f} minutes'
     )
 
-  def _documents(self, start: int, count: int) -> np.ndarray:
-    """Rows of the corpus, i32[N, T]."""
-    row = functools.partial(
-      self.corpus.row, self.target.tokenizer, self.config.documents.length
+  @functools.cached_property
+  def documents(self) -> tuple[np.ndarray, np.ndarray, int]:
+    """Documents for labels and for scores, i32[N, T], and where these end.
+
+    Raises:
+      errors.InputError: if the corpus has not so many of that length.
+    """
+    asked = self.config.documents
+    labelled, end = corpora.whole(
+      self.corpus, asked.start, asked.labels, asked.length
     )
-    return np.stack([row(start + i)['tokens'] for i in range(count)])
+    scored, end = corpora.whole(self.corpus, end, asked.scores, asked.length)
+    return labelled, scored, end
 
   def make(self) -> task.Made:
     """Makes the records.
@@ -85,17 +95,12 @@ class Maker:
     Raises:
       errors.InputError: if a split has no labelled feature.
     """
-    asked = self.config.documents
-    labelled = self._documents(asked.start, asked.labels)
-    scored = self._documents(asked.start + asked.labels, asked.scores)
+    labelled, scored, end = self.documents
     records: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
     notes: dict[str, Any] = {
-      'labels': {
-        'name': simulation.BIOGRAPHIES,
-        'world_seed': self.corpus.world_seed,
-        'people': self.corpus.people,
-      },
+      'labels': dict(self.labels),
+      'corpus': self.corpus.note(end),
       'dictionary': self.dictionary.digest,
       'by_layer': {},
     }
@@ -214,7 +219,9 @@ class Maker:
         resid[0, n, place],
       )
 
-    prompts = self.corpus.prompts(tokenizer)
+    prompts = self.corpus.prompts()
+    if prompts is None:
+      return  # Nothing says which two texts ask the same of two people.
     kinds = np.array(prompts.kind)
     first = rng.choice(len(prompts), count)
     # Somebody with another first name, whose activations differ everywhere.
@@ -275,9 +282,18 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'config.shares is {dict(shares)}: expected none below 0, and something '
       'left for training'
     )
-  corpus = pretraining.load(target.directory)
+  read = pretraining.load(target.directory)
+  corpus = corpora.Biographies(read, target.tokenizer)
   dictionary = dictionaries.load(config.dictionary, target.weight_hash)
   labeller = concept_labels.ConceptLabeller(
-    corpus.world, target.tokenizer, config.threshold
+    read.world, target.tokenizer, config.threshold
   )
-  return Maker(target, dictionary, corpus, labeller, config)
+  labels = {
+    'name': simulation.BIOGRAPHIES,
+    'world_seed': read.world_seed,
+    'people': read.people,
+  }
+  maker = Maker(target, dictionary, corpus, labeller, labels, config)
+  # Read already, so that it is said at once if there are too few.
+  _ = maker.documents
+  return maker

@@ -48,8 +48,9 @@ class ReplayTest(absltest.TestCase):
       np.testing.assert_array_equal(batch['tokens'], expected['tokens'])
 
   def test_text_is_of_the_first_rows(self):
-    tokens = replay.text(self.config(), fixtures.TOKENIZER, 7)
+    tokens, present = replay.text(self.config(), fixtures.TOKENIZER, 7)
     self.assertEqual(tokens.shape, (7, LENGTH))
+    self.assertTrue(present.all())
     for row in range(7):
       expected = CORPUS.row(fixtures.TOKENIZER, LENGTH, row)['tokens']
       np.testing.assert_array_equal(tokens[row], expected)

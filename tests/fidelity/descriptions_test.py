@@ -31,6 +31,7 @@ def _set():
     planted.dictionary(),
     planted.CORPUS,
     planted.labeller(),
+    planted.LABELS,
     config,
   ).make()
   return explanations.ExplanationSet(

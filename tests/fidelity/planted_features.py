@@ -12,8 +12,10 @@ from flax import nnx
 import jax.numpy as jnp
 import numpy as np
 
+from selfexplain_jax.data import corpora
 from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import task
 from selfexplain_jax.worlds.biographies import concepts
@@ -24,9 +26,18 @@ from tests.data import fixtures
 from tests.models import tiny
 
 TOKENIZER = fixtures.TOKENIZER
-CORPUS = pretraining.Corpus(
-  corpus_seed=0, known_seed=0, people=len(fixtures.WORLD.people), world_seed=0
+CORPUS = corpora.Biographies(
+  pretraining.Corpus(
+    corpus_seed=0, known_seed=0, people=len(fixtures.WORLD.people), world_seed=0
+  ),
+  TOKENIZER,
 )
+# Where labels come from, as manifests note it.
+LABELS = {
+  'name': simulation.BIOGRAPHIES,
+  'world_seed': 0,
+  'people': len(fixtures.WORLD.people),
+}
 # Concepts that depend on the token alone.
 CONCEPTS = tuple(
   concept.description

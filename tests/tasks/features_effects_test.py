@@ -27,6 +27,7 @@ def _make(**changes):
     planted.dictionary(),
     planted.CORPUS,
     planted.labeller(),
+    planted.LABELS,
     _config(**changes),
   ).make()
 
@@ -88,10 +89,7 @@ class FeaturesEffectsTest(absltest.TestCase):
 
   def test_scores_are_on_other_documents_than_labels(self):
     self.assertEqual(self.made.documents.shape, (20, 48))
-    rows = [
-      planted.CORPUS.row(planted.TOKENIZER, 48, 50 + 150 + i)['tokens']
-      for i in range(20)
-    ]
+    rows = [planted.CORPUS.document(50 + 150 + i, 48).ids for i in range(20)]
     np.testing.assert_array_equal(self.made.documents, rows)
 
   def test_a_split_without_features(self):

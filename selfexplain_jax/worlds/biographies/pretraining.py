@@ -63,9 +63,14 @@ class Corpus:
       self.world, self.known, tokenizer, self.corpus_seed, index, length
     )
 
+  @property
+  def note(self) -> dict[str, int]:
+    """What determines the corpus, as it is noted."""
+    return dataclasses.asdict(self)
+
   def save(self, directory: files.PathLike) -> None:
     """Notes the corpus in a model's folder."""
-    files.write_json(files.path(directory) / _FILE, dataclasses.asdict(self))
+    files.write_json(files.path(directory) / _FILE, self.note)
 
 
 def load(directory: files.PathLike) -> Corpus:
