@@ -120,7 +120,9 @@ class Tokenizer:
     return [encoding.ids for encoding in encodings]
 
   def encode_prompt(self, text: str) -> list[int]:
-    """Returns BOS and the ids of `text`. Only here is a BOS ever added.
+    """Returns BOS and the ids of `text`.
+
+    A BOS is added nowhere but here and in `encode_document`.
 
     Raises:
       errors.InputError: if `text` has a BOS already, or an unknown word.
@@ -134,6 +136,22 @@ class Tokenizer:
         ' none, it is added'
       )
     return [self.bos_id, *ids]
+
+  def encode_document(self, text: str) -> list[int]:
+    """Returns BOS and the ids of a document of a corpus.
+
+    What looks like a special token in it is text like any other: whoever wrote
+    the document does not speak to the model.
+
+    Raises:
+      errors.InputError: if `text` has an unknown word.
+    """
+    self._backend.encode_special_tokens = True
+    try:
+      ids = self.encode(text)
+    finally:
+      self._backend.encode_special_tokens = False
+    return ids if self.bos_id is None else [self.bos_id, *ids]
 
   def decode(self, ids: Iterable[int]) -> str:
     """Returns the text of `ids` without special tokens.

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.models import tokenizer
+from tests.models import byte_pairs
 
 _WORDS = ('The', 'output', 'is', 'french', 'fresh', 'trench', 'oslo')
 
@@ -48,6 +49,27 @@ class TokenizerTest(parameterized.TestCase):
     )
     with self.assertRaisesRegex(errors.InputError, 'bos.*expected none'):
       tokens.encode_prompt('<|bos|> The output')
+
+  @parameterized.parameters(True, False)
+  def test_special_tokens_in_a_document_are_text(self, bos):
+    tokens = byte_pairs.tokenizer(bos)
+    text = 'said <|eot_id|> and <|bos|>'
+    digest, prompt = tokens.digest(), tokens.encode(text)
+    self.assertIn(tokens.eos_id, prompt)
+    ids = tokens.encode_document(text)
+    if bos:
+      self.assertEqual(ids.pop(0), tokens.bos_id)
+    self.assertNoCommonElements(ids, {tokens.id_of('<|bos|>'), tokens.eos_id})
+    self.assertEqual(tokens.decode(ids), text)
+    # Prompts still speak to the model.
+    self.assertEqual(tokens.encode(text), prompt)
+    self.assertEqual(tokens.digest(), digest)
+
+  def test_a_document_with_an_unknown_word(self):
+    tokens = _small()
+    with self.assertRaisesRegex(errors.InputError, "'paris'"):
+      tokens.encode_document('The paris')
+    self.assertLen(tokens.encode('<|eos|>'), 1)
 
   def test_batch_is_each_text_alone(self):
     tokens = _small()
