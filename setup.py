@@ -36,7 +36,12 @@ RUNTIME = (
 )
 
 EXTRAS = {
-  'test': ('mypy>=2.4,<3', 'pytest>=9,<10', 'ruff>=0.17,<0.18'),
+  'test': (
+    'array-record>=0.8,<1',  # Of grain, which can only read such files.
+    'mypy>=2.4,<3',
+    'pytest>=9,<10',
+    'ruff>=0.17,<0.18',
+  ),
   # Parity of models, sites and adapters with the PyTorch implementations.
   'reference': ('peft', 'torch', 'transformers>=5'),
   # What the benchmarks run beside this package. Each of the two wants an

@@ -14,6 +14,7 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.data import text_files
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.worlds.biographies import pretraining
 
@@ -95,6 +96,44 @@ def of_model(
     errors.InputError: if nothing in its folder says so.
   """
   return Biographies(pretraining.load(directory), tokenizer)
+
+
+class Texts:
+  """Documents of text files; their losses all weigh the same."""
+
+  def __init__(
+    self, texts: text_files.TextFiles, tokenizer: tokenizer_lib.Tokenizer
+  ):
+    self.name = texts.pattern
+    self._texts, self._tokenizer = texts, tokenizer
+
+  def document(self, index: int, length: int) -> Document:
+    text = self._texts[index]
+    try:
+      ids = self._tokenizer.encode_document(text)[:length]
+    except errors.InputError as e:
+      raise errors.InputError(f'{self._texts.where(index)} {e}') from e
+    return Document(ids, np.ones(len(ids), np.float32))
+
+  def count(self, most: int) -> int:
+    return self._texts.count(most)
+
+  def note(self, end: int) -> dict[str, Any]:
+    return {'source': 'text', **self._texts.note(end)}
+
+  def prompts(self) -> None:
+    return None
+
+
+def of_files(
+  pattern: str, field: str, tokenizer: tokenizer_lib.Tokenizer
+) -> Corpus:
+  """Returns the documents of text files; see `text_files.TextFiles`.
+
+  Raises:
+    errors.InputError: if there are no such files, or none that can be read.
+  """
+  return Texts(text_files.TextFiles(pattern, field), tokenizer)
 
 
 class _Window(grain.sources.RandomAccessDataSource):
