@@ -21,7 +21,7 @@ def run(model: Any, tokens_BxT: np.ndarray) -> dict[str, np.ndarray]:
   """Runs the model once.
 
   Args:
-    model: a Llama or Qwen3 `...ForCausalLM`.
+    model: a Llama, Qwen3 or Gemma 2 `...ForCausalLM`.
     tokens_BxT: token ids, without padding.
 
   Returns:
@@ -48,12 +48,22 @@ def run(model: Any, tokens_BxT: np.ndarray) -> dict[str, np.ndarray]:
     core.norm.register_forward_hook(output('final_norm')),
   ]
   for layer in core.layers:
-    norm = layer.post_attention_layernorm
+    # Gemma 2 norms what is added, and so has other names for its norms.
+    post_norms = hasattr(layer, 'post_feedforward_layernorm')
+    attention, norm, mlp = (
+      (
+        layer.post_attention_layernorm,
+        layer.pre_feedforward_layernorm,
+        layer.post_feedforward_layernorm,
+      )
+      if post_norms
+      else (layer.self_attn, layer.post_attention_layernorm, layer.mlp)
+    )
     handles += [
       layer.register_forward_pre_hook(argument('resid_pre')),
-      layer.self_attn.register_forward_hook(output('attn_out')),
+      attention.register_forward_hook(output('attn_out')),
       norm.register_forward_pre_hook(argument('resid_mid')),
-      layer.mlp.register_forward_hook(output('mlp_out')),
+      mlp.register_forward_hook(output('mlp_out')),
       layer.register_forward_hook(output('resid_post')),
     ]
   try:

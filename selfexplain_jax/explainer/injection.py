@@ -166,6 +166,7 @@ def make(
     )
   table = np.asarray(jax.device_get(model.embedding[...]), np.float64)
   norm = float(np.mean(np.linalg.norm(table, axis=1)))
+  norm *= decoder.embedding_scale(model.config)
   blocks = layer_blocks or layer_blocks_lib.LayerBlocks()
   values = {}
   if mode == 'scale_and_bias':

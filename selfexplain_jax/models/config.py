@@ -5,6 +5,8 @@ import dataclasses
 
 from selfexplain_jax import errors
 
+ACTIVATIONS = ('silu', 'gelu_tanh')
+
 _DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -25,7 +27,7 @@ class RopeScaling:
 
 @dataclasses.dataclass(frozen=True)
 class DecoderConfig:
-  """A decoder-only transformer of the Llama and Qwen3 families.
+  """A decoder-only transformer of the Llama, Qwen3 and Gemma 2 families.
 
   Attributes:
     vocabulary: number of rows of the embedding, V.
@@ -38,7 +40,17 @@ class DecoderConfig:
     rope_theta: base of the rotary frequencies.
     rope_scaling: Llama-3 scaling, or None for plain rotary embedding.
     norm_epsilon: added to the mean square in every RMSNorm.
+    norm_offset: norms store their gain less 1, as in Gemma.
     query_key_norm: RMSNorm on each query and key head, as in Qwen3.
+    post_norms: RMSNorm on what attention and MLP add, as in Gemma 2.
+    activation: of the MLP's gate; one of `ACTIVATIONS`.
+    embedding_scaled: embeddings are multiplied by the root of `width`.
+    query_scale: scores are divided by its root; by that of `head_width` if
+      None.
+    score_cap: bound of the soft cap on attention scores; None for no cap.
+    logit_cap: the same of the logits.
+    windows: of each layer, how many positions one attends to, its own counted;
+      0 for all before it. Empty if that is so in every layer.
     tied: the unembedding is the transposed embedding.
     max_positions: longest sequence that the model was made for.
     dtype: of activations; norms, softmax, rotary and logits are float32.
@@ -55,7 +67,15 @@ class DecoderConfig:
   rope_theta: float = 10_000.0
   rope_scaling: RopeScaling | None = None
   norm_epsilon: float = 1e-5
+  norm_offset: bool = False
   query_key_norm: bool = False
+  post_norms: bool = False
+  activation: str = 'silu'
+  embedding_scaled: bool = False
+  query_scale: float | None = None
+  score_cap: float | None = None
+  logit_cap: float | None = None
+  windows: tuple[int, ...] = ()
   tied: bool = True
   max_positions: int = 2048
   dtype: str = 'float32'
@@ -76,11 +96,21 @@ class DecoderConfig:
         raise errors.InputError(
           f'model has {name}={getattr(self, name)}: expected at least 1'
         )
-    for name in ('dtype', 'parameter_dtype'):
-      if getattr(self, name) not in _DTYPES:
+    for name, choices in (
+      ('dtype', _DTYPES),
+      ('parameter_dtype', _DTYPES),
+      ('activation', ACTIVATIONS),
+    ):
+      if getattr(self, name) not in choices:
         raise errors.InputError(
           f'model has {name}={getattr(self, name)}: expected one of '
-          f'{", ".join(_DTYPES)}'
+          f'{", ".join(choices)}'
+        )
+    for name in ('query_scale', 'score_cap', 'logit_cap'):
+      value = getattr(self, name)
+      if value is not None and not value > 0:
+        raise errors.InputError(
+          f'model has {name}={value}: expected a positive number'
         )
     if self.heads % self.kv_heads:
       raise errors.InputError(
@@ -90,6 +120,13 @@ class DecoderConfig:
     if self.head_width % 2:
       raise errors.InputError(
         f'model has head_width={self.head_width}: expected an even number'
+      )
+    if self.windows and (
+      len(self.windows) != self.layers or min(self.windows) < 0
+    ):
+      raise errors.InputError(
+        f'model has windows={self.windows}: expected none, or one of at least '
+        f'0 for each of the {self.layers} layers'
       )
 
   @property

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""A decoder of the Llama and Qwen3 families: stacked layers under one scan.
+"""A decoder of Llama, Qwen3 or Gemma 2: stacked layers under one scan.
 
 The module holds parameters only; plain functions run it. Every tensor that can
 be read or written passes through a *tap* (see `Tap`), so that captures and
@@ -7,6 +7,7 @@ interventions are arguments of the forward pass and nothing is ever registered,
 mutated or left behind.
 """
 
+from collections.abc import Callable
 import functools
 from typing import Any, Protocol
 
@@ -17,6 +18,11 @@ import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import config as config_lib
+
+_ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  'silu': jax.nn.silu,
+  'gelu_tanh': functools.partial(jax.nn.gelu, approximate=True),
+}
 
 _MASKED = -1e30  # Finite, so that a row without any visible key gives no NaN.
 
@@ -78,22 +84,23 @@ class Layers(nnx.Module):
       value = jax.random.normal(next(keys), shape, jnp.float32) * rows**-0.5
       return nnx.Param(value.astype(dtype), axes=('layers', *axes))
 
-    def ones(columns: int) -> nnx.Param:
-      return nnx.Param(
-        jnp.ones((c.layers, columns), dtype), axes=('layers', 'norm')
-      )
+    def norm(columns: int) -> nnx.Param:
+      value = jnp.full((c.layers, columns), _unit(c), dtype)
+      return nnx.Param(value, axes=('layers', 'norm'))
 
-    self.attention_norm = ones(c.width)
+    self.attention_norm = norm(c.width)
     self.query = matrix(c.width, c.heads * c.head_width, 'width', 'heads')
     self.key = matrix(c.width, c.kv_heads * c.head_width, 'width', 'kv_heads')
     self.value = matrix(c.width, c.kv_heads * c.head_width, 'width', 'kv_heads')
     self.output = matrix(c.heads * c.head_width, c.width, 'heads', 'width')
-    self.query_norm = ones(c.head_width) if c.query_key_norm else None
-    self.key_norm = ones(c.head_width) if c.query_key_norm else None
-    self.mlp_norm = ones(c.width)
+    self.query_norm = norm(c.head_width) if c.query_key_norm else None
+    self.key_norm = norm(c.head_width) if c.query_key_norm else None
+    self.attention_post_norm = norm(c.width) if c.post_norms else None
+    self.mlp_norm = norm(c.width)
     self.gate = matrix(c.width, c.mlp_width, 'width', 'mlp')
     self.up = matrix(c.width, c.mlp_width, 'width', 'mlp')
     self.down = matrix(c.mlp_width, c.width, 'mlp', 'width')
+    self.mlp_post_norm = norm(c.width) if c.post_norms else None
 
 
 class Decoder(nnx.Module):
@@ -109,7 +116,9 @@ class Decoder(nnx.Module):
       axes=('vocabulary', 'width'),
     )
     self.layers = Layers(config, layers_key)
-    self.final_norm = nnx.Param(jnp.ones(config.width, dtype), axes=('norm',))
+    self.final_norm = nnx.Param(
+      jnp.full(config.width, _unit(config), dtype), axes=('norm',)
+    )
     if config.tied:
       self.unembedding = None
     else:
@@ -128,12 +137,32 @@ def initialize(
   return jax.jit(make, out_shardings=out)(key)
 
 
-def rms_norm(x: jax.Array, weight: jax.Array, epsilon: float) -> jax.Array:
-  """Root-mean-square norm over the last axis, computed in float32."""
+def _unit(config: config_lib.DecoderConfig) -> float:
+  """The weight of a norm whose gain is 1."""
+  return 0.0 if config.norm_offset else 1.0
+
+
+def rms_norm(
+  config: config_lib.DecoderConfig, x: jax.Array, weight: jax.Array
+) -> jax.Array:
+  """Root-mean-square norm over the last axis, computed in float32.
+
+  With `norm_offset` the gain is 1 plus the weight, and it is multiplied before
+  the result is rounded to the dtype of `x`; without, after: as in the models
+  that were trained so.
+  """
   x32 = x.astype(jnp.float32)
-  scale = jax.lax.rsqrt(jnp.mean(x32 * x32, -1, keepdims=True) + epsilon)
-  normed = (x32 * scale).astype(x.dtype)
-  return normed * weight.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+  mean = jnp.mean(x32 * x32, -1, keepdims=True)
+  normed = x32 * jax.lax.rsqrt(mean + config.norm_epsilon)
+  weight = weight.reshape((1,) * (x.ndim - 1) + (-1,))
+  if config.norm_offset:
+    return (normed * (1.0 + weight.astype(jnp.float32))).astype(x.dtype)
+  return normed.astype(x.dtype) * weight.astype(x.dtype)
+
+
+def soft_cap(x: jax.Array, cap: float | None) -> jax.Array:
+  """Bends values smoothly into -cap to cap; leaves them where it is None."""
+  return x if cap is None else cap * jnp.tanh(x / cap)
 
 
 def rope_frequencies(config: config_lib.DecoderConfig) -> jax.Array:
@@ -171,6 +200,7 @@ def rotate(
 
 
 def attention(
+  config: config_lib.DecoderConfig,
   query_BxTxHxW: jax.Array,
   key_BxSxNxW: jax.Array,
   value_BxSxNxW: jax.Array,
@@ -179,6 +209,13 @@ def attention(
   """Grouped-query attention with scores and softmax in float32.
 
   Query head h reads key and value head h // (H / N).
+
+  Args:
+    config: the decoder's configuration.
+    query_BxTxHxW: rotated queries.
+    key_BxSxNxW: rotated keys.
+    value_BxSxNxW: values.
+    visible_BxTxS: which query sees which key.
 
   Returns:
     The heads' outputs side by side, [B, T, H * W].
@@ -194,7 +231,8 @@ def attention(
     key_BxSxNxW,
     preferred_element_type=jnp.float32,
   )
-  scores = scores * width**-0.5
+  scores = scores * (config.query_scale or width) ** -0.5
+  scores = soft_cap(scores, config.score_cap)
   scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
   weights = jax.nn.softmax(scores, -1).astype(value_BxSxNxW.dtype)
   mixed = jnp.einsum('bngts,bsnw->btngw', weights, value_BxSxNxW)
@@ -233,39 +271,58 @@ def block(
   Returns:
     The residual stream after the block.
   """
+  norm = functools.partial(rms_norm, config)
   x = visit('resid_pre', x_BxTxD)
   batch, length, _ = x.shape
 
-  h = rms_norm(x, layer.attention_norm[...], config.norm_epsilon)
+  h = norm(x, layer.attention_norm[...])
   heads = (batch, length, -1, config.head_width)
   query = linear(h, layer.query).reshape(heads)
   key = linear(h, layer.key).reshape(heads)
   value = linear(h, layer.value).reshape(heads)
   if layer.query_norm is not None and layer.key_norm is not None:
-    query = rms_norm(query, layer.query_norm[...], config.norm_epsilon)
-    key = rms_norm(key, layer.key_norm[...], config.norm_epsilon)
+    query = norm(query, layer.query_norm[...])
+    key = norm(key, layer.key_norm[...])
   kv_axes = ('batch', 'sequence', 'activation_kv_heads', None)
   query = axis_rules.constrain(
     rotate(query, turn), 'batch', 'sequence', 'activation_heads', None
   )
   key = axis_rules.constrain(rotate(key, turn), *kv_axes)
   value = axis_rules.constrain(value, *kv_axes)
-  mixed = linear(attend(query, key, value), layer.output)
-  x = visit('resid_mid', x + visit('attn_out', mixed))
+  added = linear(attend(query, key, value), layer.output)
+  if layer.attention_post_norm is not None:
+    added = norm(added, layer.attention_post_norm[...])
+  x = visit('resid_mid', x + visit('attn_out', added))
 
-  h = rms_norm(x, layer.mlp_norm[...], config.norm_epsilon)
-  h = jax.nn.silu(linear(h, layer.gate)) * linear(h, layer.up)
+  h = norm(x, layer.mlp_norm[...])
+  h = _ACTIVATIONS[config.activation](linear(h, layer.gate)) * linear(
+    h, layer.up
+  )
   h = axis_rules.constrain(h, 'batch', 'sequence', 'activation_mlp')
-  x = visit('resid_post', x + visit('mlp_out', linear(h, layer.down)))
+  added = linear(h, layer.down)
+  if layer.mlp_post_norm is not None:
+    added = norm(added, layer.mlp_post_norm[...])
+  x = visit('resid_post', x + visit('mlp_out', added))
   return axis_rules.constrain(x, 'batch', 'sequence', 'activation_width')
 
 
+def embedding_scale(config: config_lib.DecoderConfig) -> float:
+  """What rows of the embedding are multiplied with as they enter the stream.
+
+  Rounded to the dtype of activations, as the models were trained.
+  """
+  if not config.embedding_scaled:
+    return 1.0
+  return float(np.asarray(config.width**0.5, jnp.dtype(config.dtype)))
+
+
 def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
-  """Token embeddings in the activation dtype, [B, T, D]."""
+  """Token embeddings, scaled, in the activation dtype, [B, T, D]."""
   table = model.embedding[...].astype(jnp.dtype(model.config.dtype))
-  return axis_rules.constrain(
-    table[tokens_BxT], 'batch', 'sequence', 'activation_width'
-  )
+  rows = table[tokens_BxT]
+  if model.config.embedding_scaled:
+    rows = rows * embedding_scale(model.config)
+  return axis_rules.constrain(rows, 'batch', 'sequence', 'activation_width')
 
 
 def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
@@ -277,6 +334,7 @@ def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
     table[...].astype(hidden.dtype),
     preferred_element_type=jnp.float32,
   )
+  logits = soft_cap(logits, model.config.logit_cap)
   return logits.reshape(*hidden.shape[:-1], -1)
 
 
@@ -288,6 +346,37 @@ def visible(
   if segments_BxT is None:
     return jnp.broadcast_to(causal, (batch, length, length))
   return causal & (segments_BxT[:, :, None] == segments_BxT[:, None, :])
+
+
+def window_sizes(config: config_lib.DecoderConfig) -> jax.Array | None:
+  """Windows of the layers for a scan, i32[L]; None where there are none.
+
+  A layer without one has the largest integer, which no distance reaches.
+  """
+  if not config.windows:
+    return None
+  sizes = np.asarray(config.windows, np.int32)
+  return jnp.where(sizes == 0, np.iinfo(np.int32).max, sizes)
+
+
+def within(
+  window: jax.Array | int | None,
+  seen_BxTxS: jax.Array,
+  query_BxT: jax.Array,
+  key_BxS: jax.Array,
+) -> jax.Array:
+  """Narrows what is visible to keys that a window reaches back to.
+
+  Args:
+    window: how many positions a query sees, its own counted; None for all.
+    seen_BxTxS: what is visible without it.
+    query_BxT: i32, where the queries stand in the sequence; B may be 1.
+    key_BxS: i32, where the keys stand.
+  """
+  if window is None:
+    return seen_BxTxS
+  distance = query_BxT[:, :, None] - key_BxS[:, None, :]
+  return seen_BxTxS & (distance < window)
 
 
 def forward(
@@ -337,25 +426,29 @@ def forward(
   )
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
   (x, state), _ = jax.lax.scan(
-    step, (x, state), (model.layers, adapter, indices)
+    step,
+    (x, state),
+    (model.layers, adapter, indices, window_sizes(model.config)),
   )
-  x = rms_norm(x, model.final_norm[...], model.config.norm_epsilon)
+  x = rms_norm(model.config, x, model.final_norm[...])
   if tap is not None:
     state, x = tap.visit(state, 'final_norm', zero, x)
   return x, state
 
 
-def _scan_step(config, turn, seen, tap, carry, layer_and_index):
+def _scan_step(config, turn, seen, tap, carry, inputs):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
-  layer, adapter, index = layer_and_index
+  layer, adapter, index, window = inputs
   if adapter is not None:
     layer = adapter.apply(layer)
 
   visit = Visits(tap, state, index)
+  place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
+  near = within(window, seen, place, place)
 
   def attend(query, key, value):
-    return attention(query, key, value, seen)
+    return attention(config, query, key, value, near)
 
   x = block(config, layer, x, turn, attend, visit)
   return (x, visit.state), None

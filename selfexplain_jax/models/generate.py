@@ -76,7 +76,7 @@ def generate(
   (x, _), (key, value) = jax.lax.scan(
     functools.partial(_prefill_step, config, turn, seen, tap),
     (embeddings_BxTxD, state),
-    (model.layers, indices),
+    (model.layers, indices, decoder.window_sizes(config)),
   )
   room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
   key, value = jnp.pad(key, room), jnp.pad(value, room)
@@ -108,8 +108,7 @@ def _choose(
   model: decoder.Decoder, x_BxD: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   """The most likely token after a residual stream, and its log probability."""
-  epsilon = model.config.norm_epsilon
-  hidden = decoder.rms_norm(x_BxD, model.final_norm[...], epsilon)
+  hidden = decoder.rms_norm(model.config, x_BxD, model.final_norm[...])
   logits = decoder.unembed(model, hidden)
   token = jnp.argmax(logits, -1).astype(jnp.int32)
   return token, jnp.max(logits, -1) - jax.nn.logsumexp(logits, -1)
@@ -120,15 +119,17 @@ def _untapped(site: str, value: jax.Array) -> jax.Array:
   return value
 
 
-def _prefill_step(config, turn, seen, tap, carry, layer_and_index):
+def _prefill_step(config, turn, seen, tap, carry, inputs):
   """Runs a block over the prompts and returns its keys and values."""
   x, state = carry
-  layer, index = layer_and_index
+  layer, index, window = inputs
   visit, kept = decoder.Visits(tap, state, index), []
+  place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
+  near = decoder.within(window, seen, place, place)
 
   def attend(query, key, value):
     kept.extend((key, value))
-    return decoder.attention(query, key, value, seen)
+    return decoder.attention(config, query, key, value, near)
 
   x = decoder.block(config, layer, x, turn, attend, visit)
   return (x, visit.state), tuple(kept)
@@ -152,18 +153,20 @@ def _decode_step(
   position = (length_B + s.step)[:, None]
   row = jnp.arange(length_B.shape[0], dtype=jnp.int32)[:, None]
   turn = decoder.rotation(config, position)
-  slots = jnp.arange(s.caches[0][0].shape[1], dtype=jnp.int32)
-  seen = slots[None, None, :] <= position[:, :, None]
+  slots = jnp.arange(s.caches[0][0].shape[1], dtype=jnp.int32)[None]
+  seen = slots[:, None, :] <= position[:, :, None]
   x = decoder.embed(model, s.token[:, None])
   caches = []
   for index in range(config.layers):
     layer = jax.tree.map(lambda p, i=index: p[i], model.layers)
+    window = config.windows[index] if config.windows else 0
+    near = decoder.within(window or None, seen, position, slots)
 
-    def attend(query, key, value, i=index):
+    def attend(query, key, value, i=index, near=near):
       keys = s.caches[i][0].at[row, position].set(key)
       values = s.caches[i][1].at[row, position].set(value)
       caches.append((keys, values))
-      return decoder.attention(query, keys, values, seen)
+      return decoder.attention(config, query, keys, values, near)
 
     x = decoder.block(config, layer, x, turn, attend, _untapped)
   token, log_probability = _choose(model, x[:, 0])

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Hugging Face directories of Llama and Qwen3 models: load, save and hash.
+"""Hugging Face directories of models: load, save and hash.
 
 A directory holds `config.json` and either `model.safetensors` or shards with
 `model.safetensors.index.json`. Their matrices are [out, in] and there is one a
@@ -58,6 +58,13 @@ _LAYER_NAMES = {
   'down': 'mlp.down_proj.weight',
 }
 
+# Where Gemma 2, which norms what is added too, has other names.
+_POST_NORM_NAMES = {
+  'attention_post_norm': 'post_attention_layernorm.weight',
+  'mlp_norm': 'pre_feedforward_layernorm.weight',
+  'mlp_post_norm': 'post_feedforward_layernorm.weight',
+}
+
 
 def load(
   directory: files.PathLike,
@@ -88,7 +95,7 @@ def load(
   stored.check(abstract)
 
   def place(path: Any, param: nnx.Variable, target: nnx.Variable):
-    tensors = _tensors(path, param)
+    tensors = _tensors(config, path, param)
     parts: dict[str, np.ndarray] = {}  # A replicated part is read once.
 
     def part(index: Any) -> np.ndarray:
@@ -122,6 +129,7 @@ def save(
     bos_id: the beginning-of-sequence token, for `config.json`.
     eos_id: the end token, for `config.json`.
   """
+  huggingface_config.check(model.config)
   content = dict(_exported(model))
   if jax.process_index():
     return
@@ -188,13 +196,16 @@ class _Tensors:
     return np.stack([part.T if self.transposed else part for part in parts])
 
 
-def _tensors(path: Any, param: nnx.Variable) -> _Tensors:
+def _tensors(
+  config: config_lib.DecoderConfig, path: Any, param: nnx.Variable
+) -> _Tensors:
   """Looks up a parameter by its path in the module."""
   attribute, shape = path[-1].name, tuple(param.get_value().shape)
   if path[0].name != 'layers':
     return _Tensors((_NAMES[attribute],), shape, False, False)
   layers, *one = shape
-  suffix = _LAYER_NAMES[attribute]
+  own = _POST_NORM_NAMES if config.post_norms else {}
+  suffix = {**_LAYER_NAMES, **own}[attribute]
   names = tuple(f'model.layers.{i}.{suffix}' for i in range(layers))
   return _Tensors(names, tuple(reversed(one)), True, len(one) == 2)
 
@@ -203,7 +214,7 @@ def _exported(model: decoder.Decoder) -> Iterator[tuple[str, np.ndarray]]:
   """Yields each tensor by the name and in the layout that it is stored with."""
   leaves = jax.tree_util.tree_leaves_with_path(model, is_leaf=_is_param)
   for path, param in leaves:
-    tensors = _tensors(path, param)
+    tensors = _tensors(model.config, path, param)
     value = param.get_value()
     if not value.is_fully_addressable:
       value = multihost_utils.process_allgather(value, tiled=True)
@@ -249,7 +260,7 @@ class _Stored:
     expected = {}
     leaves = jax.tree_util.tree_leaves_with_path(abstract, is_leaf=_is_param)
     for path, param in leaves:
-      tensors = _tensors(path, param)
+      tensors = _tensors(abstract.config, path, param)
       expected.update({name: tensors.shape for name in tensors.names})
     for name, shape in expected.items():
       if name not in self._files:

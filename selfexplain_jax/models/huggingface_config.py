@@ -1,22 +1,74 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""`config.json` of a Hugging Face directory, read strictly and written back.
-
-Every attribute is understood, or known not to matter, or must have the one
-value that this decoder implements. Anything else is refused by name: a model
-that is run with an attribute overlooked gives plausible and wrong numbers.
-"""
+"""`config.json` of a Hugging Face directory, read strictly and written back."""
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.models import attributes
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import huggingface_rope
 
 FILE = 'config.json'
 
-_ARCHITECTURES = {'llama': 'LlamaForCausalLM', 'qwen3': 'Qwen3ForCausalLM'}
 _DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+@dataclasses.dataclass(frozen=True)
+class _Family:
+  """What a `model_type` stands for.
+
+  Attributes:
+    architecture: the class of its causal language model.
+    traits: fields of DecoderConfig that all its models have in common.
+    activations: attributes that name the activation; the first is written.
+    activation: the name they give it.
+    tied: whether embeddings are tied where `tie_word_embeddings` is absent.
+    own: attributes that other families do not have.
+  """
+
+  architecture: str
+  traits: Mapping[str, Any]
+  activations: tuple[str, ...] = ('hidden_act',)
+  activation: str = 'silu'
+  tied: bool = False
+  own: tuple[str, ...] = ()
+
+
+_PLAIN = dict(
+  norm_offset=False,
+  query_key_norm=False,
+  post_norms=False,
+  activation='silu',
+  embedding_scaled=False,
+)
+
+_FAMILIES = {
+  'llama': _Family('LlamaForCausalLM', _PLAIN),
+  'qwen3': _Family('Qwen3ForCausalLM', {**_PLAIN, 'query_key_norm': True}),
+  'gemma2': _Family(
+    'Gemma2ForCausalLM',
+    dict(
+      norm_offset=True,
+      query_key_norm=False,
+      post_norms=True,
+      activation='gelu_tanh',
+      embedding_scaled=True,
+    ),
+    activations=('hidden_activation', 'hidden_act'),
+    activation='gelu_pytorch_tanh',
+    tied=True,
+    own=(
+      'attn_logit_softcapping',
+      'final_logit_softcapping',
+      'query_pre_attn_scalar',
+      'sliding_window',
+      'sliding_window_size',
+    ),
+  ),
+}
 
 # Field of DecoderConfig: attribute of config.json.
 _INTEGERS = {
@@ -30,30 +82,33 @@ _INTEGERS = {
   'max_positions': 'max_position_embeddings',
 }
 
-# Attributes that decide nothing, given the value that is expected of them.
-_EXPECTED: dict[str, Any] = {
-  'attention_bias': False,
-  'attention_dropout': 0,
-  'hidden_act': 'silu',
-  'is_encoder_decoder': False,
-  'mlp_bias': False,
-  'pretraining_tp': 1,
-  'sliding_window': None,
-  'use_sliding_window': False,
+# Fields that Gemma 2 alone has, and where they are null for none.
+_GEMMA = {
+  'query_scale': 'query_pre_attn_scalar',
+  'score_cap': 'attn_logit_softcapping',
+  'logit_cap': 'final_logit_softcapping',
+}
+
+# Attributes that decide nothing, given the values that are expected of them.
+_EXPECTED: dict[str, tuple[Any, ...]] = {
+  'attention_bias': (False,),
+  'attention_dropout': (0, None),
+  'is_encoder_decoder': (False,),
+  'mlp_bias': (False,),
+  'pretraining_tp': (1,),
+  'use_bidirectional_attention': (None, False),
+  'use_sliding_window': (False,),
 }
 
 _UNDERSTOOD = {
   *_INTEGERS.values(),
-  *_EXPECTED,
+  *huggingface_rope.ATTRIBUTES,
   'bos_token_id',
   'dtype',
   'eos_token_id',
   'layer_types',
   'model_type',
   'rms_norm_eps',
-  'rope_parameters',
-  'rope_scaling',
-  'rope_theta',
   'tie_word_embeddings',
   'torch_dtype',
 }
@@ -61,6 +116,7 @@ _UNDERSTOOD = {
 _IGNORED = {
   '_name_or_path',
   'architectures',
+  'cache_implementation',
   'chunk_size_feed_forward',
   'id2label',
   'initializer_range',
@@ -75,17 +131,11 @@ _IGNORED = {
   'use_cache',
 }
 
-# Field of RopeScaling: attribute of the table of a `llama3` rope.
-_LLAMA3 = {
-  'factor': 'factor',
-  'low_frequency_factor': 'low_freq_factor',
-  'high_frequency_factor': 'high_freq_factor',
-  'original_positions': 'original_max_position_embeddings',
-}
+_FULL, _SLIDING = 'full_attention', 'sliding_attention'
 
 
 def read_config(directory: files.PathLike) -> config_lib.DecoderConfig:
-  """Reads the configuration of a Llama or Qwen3 directory.
+  """Reads the configuration of a Llama, Qwen3 or Gemma 2 directory.
 
   Both dtypes are the stored one (`dtype`, or `torch_dtype` before
   transformers 5), float32 where none is named.
@@ -94,33 +144,43 @@ def read_config(directory: files.PathLike) -> config_lib.DecoderConfig:
     errors.InputError: naming the attribute, the file and what was expected.
   """
   raw, where = _read(directory)
-  family = raw.get('model_type')
-  if family not in _ARCHITECTURES:
-    _refuse(where, 'model_type', family, ' or '.join(_ARCHITECTURES))
-  for name, value in sorted(raw.items()):
-    if name not in _UNDERSTOOD | _IGNORED:
-      _refuse(where, name, value, 'no attribute that this decoder lacks')
-    if name in _EXPECTED and value != _EXPECTED[name]:
-      _refuse(where, name, value, repr(_EXPECTED[name]))
-  kinds = raw.get('layer_types') or []
-  if any(kind != 'full_attention' for kind in kinds):
-    _refuse(where, 'layer_types', kinds, "'full_attention' alone")
-  tied = raw.get('tie_word_embeddings', False)
+  kind = raw.get('model_type')
+  if kind not in _FAMILIES:
+    attributes.refuse(where, 'model_type', kind, ' or '.join(_FAMILIES))
+  family = _FAMILIES[kind]
+  expected = {
+    **_EXPECTED,
+    **dict.fromkeys(family.activations, (family.activation,)),
+  }
+  if 'sliding_window' not in family.own:
+    expected['sliding_window'] = (None,)
+  known = _UNDERSTOOD | _IGNORED | {*family.own}
+  attributes.check(raw, where, known, expected)
+  tied = raw.get('tie_word_embeddings', family.tied)
   if not isinstance(tied, bool):
-    _refuse(where, 'tie_word_embeddings', tied, 'true or false')
+    attributes.refuse(where, 'tie_word_embeddings', tied, 'true or false')
   dtype = raw.get('dtype') or raw.get('torch_dtype') or 'float32'
   if dtype not in _DTYPES:
-    _refuse(where, 'dtype', dtype, ', '.join(_DTYPES))
-  theta, scaling = _rope(raw, where)
-  sizes = _integers(raw, where)
-  epsilon = _number(raw, 'rms_norm_eps', where)
+    attributes.refuse(where, 'dtype', dtype, ', '.join(_DTYPES))
+  theta, scaling = huggingface_rope.read(raw, where)
+  sizes: dict[str, Any] = _integers(raw, where)
+  epsilon = attributes.number(raw, 'rms_norm_eps', where)
+  own: dict[str, Any] = {
+    field: _number_or_null(raw, name, where)
+    for field, name in _GEMMA.items()
+    if name in family.own
+  }
+  if own.get('query_scale') == sizes['head_width']:
+    own['query_scale'] = None  # The same in the words of other families.
   try:
     return config_lib.DecoderConfig(
       **sizes,
+      **family.traits,
+      **own,
+      windows=_windows(raw, sizes['layers'], family, where),
       rope_theta=theta,
       rope_scaling=scaling,
       norm_epsilon=epsilon,
-      query_key_norm=family == 'qwen3',
       tied=tied,
       dtype=dtype,
       parameter_dtype=dtype,
@@ -144,10 +204,10 @@ def read_token_ids(directory: files.PathLike) -> tuple[int | None, int]:
   eos: Any = raw.get('eos_token_id')
   if isinstance(eos, list) and eos:
     eos = eos[0]
-  if not _is_integer(eos):
-    _refuse(where, 'eos_token_id', eos, 'a token id')
-  if bos is not None and not _is_integer(bos):
-    _refuse(where, 'bos_token_id', bos, 'a token id or null')
+  if not attributes.is_integer(eos):
+    attributes.refuse(where, 'eos_token_id', eos, 'a token id')
+  if bos is not None and not attributes.is_integer(bos):
+    attributes.refuse(where, 'bos_token_id', bos, 'a token id or null')
   return bos, eos
 
 
@@ -164,52 +224,61 @@ def write_config(
     directory: where to.
     bos_id: the beginning-of-sequence token.
     eos_id: the end token; without it `read_token_ids` refuses the directory.
+
+  Raises:
+    errors.InputError: if the configuration is that of no family.
   """
-  family = 'qwen3' if config.query_key_norm else 'llama'
-  table: dict[str, Any] = {'rope_type': 'default'}
-  if config.rope_scaling is not None:
-    table = {'rope_type': 'llama3'}
-    for field, attribute in _LLAMA3.items():
-      table[attribute] = getattr(config.rope_scaling, field)
+  kind = check(config)
+  family = _FAMILIES[kind]
   content = {
-    'architectures': [_ARCHITECTURES[family]],
+    'architectures': [family.architecture],
     'attention_bias': False,
     'bos_token_id': bos_id,
     'dtype': config.parameter_dtype,
     'eos_token_id': eos_id,
-    'hidden_act': 'silu',
-    'model_type': family,
+    family.activations[0]: family.activation,
+    'model_type': kind,
     'rms_norm_eps': config.norm_epsilon,
-    'rope_parameters': {**table, 'rope_theta': config.rope_theta},
-    'rope_theta': config.rope_theta,
     'tie_word_embeddings': config.tied,
     'torch_dtype': config.parameter_dtype,
+    **huggingface_rope.write(config),
   }
-  if config.rope_scaling is not None:
-    content['rope_scaling'] = table
   for field, attribute in _INTEGERS.items():
     content[attribute] = getattr(config, field)
+  if kind == 'gemma2':
+    windows = config.windows or (0,) * config.layers
+    content['sliding_window'] = max(windows) or None
+    content['layer_types'] = [_SLIDING if w else _FULL for w in windows]
+    for field, attribute in _GEMMA.items():
+      content[attribute] = getattr(config, field)
+    content['query_pre_attn_scalar'] = _whole(
+      config.query_scale or config.head_width
+    )
   files.write_json(files.path(directory) / FILE, content)
+
+
+def check(config: config_lib.DecoderConfig) -> str:
+  """Returns the `model_type` of a configuration.
+
+  Raises:
+    errors.InputError: if it is that of no family, and so cannot be written.
+  """
+  for kind, family in _FAMILIES.items():
+    common = all(getattr(config, f) == v for f, v in family.traits.items())
+    bare = not config.windows and not any(getattr(config, f) for f in _GEMMA)
+    one_window = len({*config.windows} - {0}) <= 1
+    if common and (bare or (family.own and one_window)):
+      return kind
+  raise errors.InputError(
+    f'cannot write {config} as a {FILE}: expected the traits of one family of '
+    f'{", ".join(_FAMILIES)}'
+  )
 
 
 def _read(directory: files.PathLike) -> tuple[dict[str, Any], str]:
   """Returns the contents of `config.json` and its path, for messages."""
   source = files.path(directory) / FILE
-  raw = files.read_json(source, 'model configuration')
-  if not isinstance(raw, dict):
-    raise errors.InputError(f'{source}: expected a JSON object')
-  return raw, str(source)
-
-
-def _refuse(where: str, name: str, value: Any, expected: str) -> None:
-  """Raises the InputError of one attribute."""
-  raise errors.InputError(
-    f'{where}: attribute {name!r} is {value!r}: expected {expected}'
-  )
-
-
-def _is_integer(value: Any) -> bool:
-  return isinstance(value, int) and not isinstance(value, bool)
+  return attributes.read(source, 'model configuration'), str(source)
 
 
 def _integers(raw: Mapping[str, Any], where: str) -> dict[str, int]:
@@ -218,69 +287,59 @@ def _integers(raw: Mapping[str, Any], where: str) -> dict[str, int]:
     field: raw.get(name) for field, name in _INTEGERS.items()
   }
   width, heads = values['width'], values['heads']
-  if raw['model_type'] == 'llama' and _is_integer(width) and heads:
+  if raw['model_type'] == 'llama' and attributes.is_integer(width) and heads:
     values['kv_heads'] = values['kv_heads'] or heads
     values['head_width'] = values['head_width'] or width // heads
   for field, name in _INTEGERS.items():
-    if not _is_integer(values[field]) or values[field] < 1:
-      _refuse(where, name, values[field], 'a positive integer')
+    if not attributes.is_integer(values[field]) or values[field] < 1:
+      attributes.refuse(where, name, values[field], 'a positive integer')
   return values
 
 
-def _number(raw: Mapping[str, Any], name: str, where: str) -> float:
-  value = raw.get(name)
-  if isinstance(value, bool) or not isinstance(value, int | float):
-    _refuse(where, name, value, 'a number')
-  return float(raw[name])
-
-
-def _rope(
-  raw: Mapping[str, Any], where: str
-) -> tuple[float, config_lib.RopeScaling | None]:
-  """Reads base and scaling of the rotary embedding.
-
-  transformers 5 has both in `rope_parameters`; before it they were `rope_theta`
-  and `rope_scaling`. A file may have both, if they agree.
-  """
-  outer = {'rope_theta': 10_000.0, **raw}
-  readings = []
-  for name in ('rope_parameters', 'rope_scaling'):
-    table = raw.get(name)
-    if table is None:
-      continue
-    if not isinstance(table, dict):
-      _refuse(where, name, table, 'a table')
-    at = f'{where}: {name}'
-    theta = _number({**outer, **table}, 'rope_theta', at)
-    readings.append((theta, _rope_scaling(table, at)))
-  if not readings:
-    return _number(outer, 'rope_theta', where), None
-  theta, scaling = readings[0]
-  if readings[-1] != readings[0] or raw.get('rope_theta', theta) != theta:
-    _refuse(
-      where,
-      'rope_parameters',
-      raw.get('rope_parameters'),
-      'the same rope as rope_theta and rope_scaling give',
-    )
-  return theta, scaling
-
-
-def _rope_scaling(
-  table: Mapping[str, Any], where: str
-) -> config_lib.RopeScaling | None:
-  """Reads the table of one rope."""
-  kind = table.get('rope_type', table.get('type', 'default'))
-  if kind not in ('default', 'llama3'):
-    _refuse(where, 'rope_type', kind, 'default or llama3')
-  known = {'rope_type', 'type', 'rope_theta'}
-  if kind == 'llama3':
-    known.update(_LLAMA3.values())
-  for name, value in sorted(table.items()):
-    if name not in known:
-      _refuse(where, name, value, f'no such attribute in a {kind} rope')
-  if kind == 'default':
+def _number_or_null(
+  raw: Mapping[str, Any], name: str, where: str
+) -> float | None:
+  """A number or null, which must be there: absent it would be a default."""
+  if name in raw and raw[name] is None:
     return None
-  values = {f: _number(table, name, where) for f, name in _LLAMA3.items()}
-  positions = int(values.pop('original_positions'))
-  return config_lib.RopeScaling(**values, original_positions=positions)
+  return attributes.number(raw, name, where)
+
+
+def _whole(value: float) -> float | int:
+  """An integer if it is one: some readers want an attribute to be of a type."""
+  return int(value) if value == int(value) else value
+
+
+def _windows(
+  raw: Mapping[str, Any], layers: int, family: _Family, where: str
+) -> tuple[int, ...]:
+  """The windows of the layers, empty where all layers see everything.
+
+  Gemma 2 files of transformers before 4.53 have no `layer_types`: there the
+  first layer slides, and every other one after it.
+  """
+  slides = 'sliding_window' in family.own
+  kinds = raw.get('layer_types')
+  if kinds is None:
+    kinds = [_FULL if i % 2 or not slides else _SLIDING for i in range(layers)]
+  choices = (_FULL, _SLIDING) if slides else (_FULL,)
+  if (
+    not isinstance(kinds, list)
+    or len(kinds) != layers
+    or any(kind not in choices for kind in kinds)
+  ):
+    expected = f'{layers} layers of {" or ".join(map(repr, choices))}'
+    attributes.refuse(where, 'layer_types', kinds, expected)
+  if _SLIDING not in kinds:
+    return ()
+  window: Any = raw.get('sliding_window')
+  if not attributes.is_integer(window) or window < 1:
+    attributes.refuse(where, 'sliding_window', window, 'a positive integer')
+  if raw.get('sliding_window_size', window) != window:
+    attributes.refuse(
+      where,
+      'sliding_window_size',
+      raw['sliding_window_size'],
+      f'{window}, as sliding_window',
+    )
+  return tuple(window if kind == _SLIDING else 0 for kind in kinds)

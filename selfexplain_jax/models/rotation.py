@@ -170,6 +170,12 @@ def rotate_directory(
 
 def _check(model: decoder.Decoder, basis_DxD: np.ndarray) -> None:
   """Raises InputError unless all of the model is known, and Q is orthogonal."""
+  if model.config.post_norms or model.config.norm_offset:
+    raise errors.InputError(
+      'cannot rotate a model with norms after attention and MLP, as Gemma 2 '
+      'has: expected a Llama or Qwen3 model, since the gains of such norms '
+      'cannot be folded into a matrix'
+    )
   for name in ('dtype', 'parameter_dtype'):
     if getattr(model.config, name) != 'float32':
       raise errors.InputError(

@@ -4,6 +4,10 @@
 `resid_post[i]` is the residual stream after block i (0-based) and equals
 `hidden_states[i + 1]` of Hugging Face for every block but the last: there the
 Hugging Face entry is taken after the final norm, which is our `final_norm`.
+
+In Gemma 2 embeddings are scaled, and what attention and MLP give is normed
+before it is added. `embed` is after the scale and `attn_out` and `mlp_out` are
+after those norms, so that for every model the stream is the sum of them.
 """
 
 import dataclasses
@@ -20,7 +24,10 @@ class Site:
     layered: whether each block has one; otherwise its only layer is 0.
     meaning: which tensor it is, relative to the additions of the block.
     transformer_lens: the alias in TransformerLens, with {i} for the layer.
-    hugging_face: the same tensor in a `transformers` Llama or Qwen3 model.
+    hugging_face: the same tensor in a `transformers` Llama or Qwen3 model; in
+      Gemma 2 too, where `hugging_face_post_norms` does not say otherwise.
+    hugging_face_post_norms: the same in a model with norms after attention and
+      MLP, as Gemma 2; empty for no difference.
   """
 
   name: str
@@ -28,6 +35,7 @@ class Site:
   meaning: str
   transformer_lens: str
   hugging_face: str
+  hugging_face_post_norms: str = ''
 
   @property
   def index(self) -> int:
@@ -39,7 +47,7 @@ SITES = (
   Site(
     'embed',
     False,
-    'token embeddings, before the first block',
+    'token embeddings, scaled if they are, before the first block',
     'hook_embed',
     'output of model.embed_tokens',
   ),
@@ -56,6 +64,7 @@ SITES = (
     'what attention adds, before it is added',
     'blocks.{i}.hook_attn_out',
     'output of model.layers[i].self_attn',
+    'output of model.layers[i].post_attention_layernorm',
   ),
   Site(
     'resid_mid',
@@ -63,6 +72,7 @@ SITES = (
     'residual stream after attention is added',
     'blocks.{i}.hook_resid_mid',
     'input of model.layers[i].post_attention_layernorm',
+    'input of model.layers[i].pre_feedforward_layernorm',
   ),
   Site(
     'mlp_out',
@@ -70,6 +80,7 @@ SITES = (
     'what the MLP adds, before it is added',
     'blocks.{i}.hook_mlp_out',
     'output of model.layers[i].mlp',
+    'output of model.layers[i].post_feedforward_layernorm',
   ),
   Site(
     'resid_post',

@@ -212,6 +212,11 @@ class MakeTest(parameterized.TestCase):
       self.assertEqual((made.mode, made.vector_id), (mode, VECTOR))
       self.assertEqual(made.block, 0)
       self.assertAlmostEqual(made.norm, expected / len(TABLE), places=6)
+    scaled = tiny.model(embedding_scaled=True)
+    made = injection_lib.make(mode, scaled, VECTOR)
+    table = np.asarray(scaled.embedding[...]) * scaled.config.width**0.5
+    expected = np.linalg.norm(table, axis=1).mean()
+    self.assertAlmostEqual(made.norm, expected, places=4)
 
   @parameterized.parameters(*injection_lib.MODES)
   def test_has_what_the_mode_and_a_projection_ask_for(self, mode):

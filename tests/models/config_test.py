@@ -15,6 +15,10 @@ class DecoderConfigTest(parameterized.TestCase):
     ({'kv_heads': 0}, 'kv_heads=0: expected at least 1'),
     ({'layers': -1}, 'layers=-1: expected at least 1'),
     ({'head_width': 7}, 'head_width=7: expected an even number'),
+    ({'activation': 'relu'}, 'activation=relu: expected one of silu'),
+    ({'score_cap': 0.0}, 'score_cap=0.0: expected a positive number'),
+    ({'windows': (4,)}, r'windows=\(4,\): expected none, or one .* 3 layers'),
+    ({'windows': (4, -1, 0)}, 'windows=.*at least 0'),
   )
   def test_refuses(self, changes, said):
     with self.assertRaisesRegex(errors.InputError, said):

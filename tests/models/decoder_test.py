@@ -20,6 +20,7 @@ _FAMILIES: tuple[tuple[str, dict], ...] = (
   ('tied_and_scaled', dict(tied=True, rope_scaling=tiny.SCALING)),
   ('query_key_norm', dict(query_key_norm=True)),
   ('one_key_head', dict(kv_heads=1)),
+  ('gemma2', tiny.gemma2(3)),
 )
 
 
@@ -58,8 +59,9 @@ class DecoderTest(parameterized.TestCase):
           found[row], value, 0, 1e-5 * np.abs(value).max(), err_msg=site
         )
 
-  def test_packed_segments_equal_rows_of_their_own(self):
-    model = tiny.model()
+  @parameterized.parameters({}, tiny.gemma2(2))
+  def test_packed_segments_equal_rows_of_their_own(self, **changes):
+    model = tiny.model(**changes)
     a, b = _RANDOM.integers(0, 40, 5), _RANDOM.integers(0, 40, 7)
     packed = _logits(
       model,
@@ -93,8 +95,26 @@ class DecoderTest(parameterized.TestCase):
   def test_rms_norm_by_hand(self):
     # Mean square of (3, 4) is 12.5; with epsilon 3.5 its root is 4.
     x = jnp.asarray([[3.0, 4.0]])
-    found = decoder.rms_norm(x, jnp.asarray([1.0, 2.0]), 3.5)
-    np.testing.assert_allclose(found, [[0.75, 2.0]], 1e-6)
+    for offset, weight in ((False, [1.0, 2.0]), (True, [0.0, 1.0])):
+      config = tiny.config(norm_epsilon=3.5, norm_offset=offset)
+      found = decoder.rms_norm(config, x, jnp.asarray(weight))
+      np.testing.assert_allclose(found, [[0.75, 2.0]], 1e-6)
+
+  def test_a_token_beyond_the_windows_of_all_layers_changes_nothing(self):
+    # Two layers of windows 3 and 2 reach back 2 + 1 positions.
+    model = tiny.model(**{**tiny.gemma2(2), 'windows': (3, 2)})
+    tokens = _RANDOM.integers(0, 40, (1, 9))
+    changed = tokens.copy()
+    changed[0, 2] = (changed[0, 2] + 1) % 40
+    same = np.all(_logits(model, tokens)[0] == _logits(model, changed)[0], -1)
+    self.assertEqual(same.tolist(), [i not in (2, 3, 4, 5) for i in range(9)])
+
+  def test_the_scale_of_embeddings_is_rounded_as_activations_are(self):
+    # The root of 3072 is 55.4256; bfloat16 has 55.25 and 55.5 there.
+    for dtype, scale in (('bfloat16', 55.5), ('float32', 55.4256)):
+      config = tiny.config(width=3072, embedding_scaled=True, dtype=dtype)
+      self.assertAlmostEqual(decoder.embedding_scale(config), scale, 4)
+    self.assertEqual(decoder.embedding_scale(tiny.config(width=3072)), 1.0)
 
   def test_rope_scaling_keeps_blends_and_stretches(self):
     plain = np.asarray(decoder.rope_frequencies(tiny.config()))
@@ -117,8 +137,9 @@ class DecoderTest(parameterized.TestCase):
     error = np.abs(found[0] - expected).max() / np.abs(expected).max()
     self.assertBetween(error, 1e-5, 0.05)
 
-  def test_gradient_reaches_every_parameter(self):
-    model = tiny.model(query_key_norm=True)
+  @parameterized.parameters(dict(query_key_norm=True), tiny.gemma2(2))
+  def test_gradient_reaches_every_parameter(self, **changes):
+    model = tiny.model(**changes)
     tokens = jnp.asarray(_RANDOM.integers(0, 40, (2, 8)), jnp.int32)
     # The sum of all logits would not do: norms fix much of it.
     loss = lambda m: jnp.sum(jnp.sin(_logits(m, tokens)))  # noqa: E731

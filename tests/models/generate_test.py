@@ -34,9 +34,10 @@ class GenerateTest(parameterized.TestCase):
     ('llama', dict()),
     ('scaled', dict(rope_scaling=tiny.SCALING, tied=True)),
     ('query_key_norm', dict(query_key_norm=True)),
+    ('gemma2', tiny.gemma2(2)),
   )
   def test_equals_uncached_loop(self, changes):
-    model = tiny.model(layers=2, **changes)
+    model = tiny.model(**{'layers': 2, **changes})
     found = _generate(model, *_padded(_PROMPTS))
     for row, prompt in enumerate(_PROMPTS):
       expected = oracle.generate(model, prompt, _NEW)

@@ -15,8 +15,21 @@ import numpy as np
 Edit = Callable[[str, int, np.ndarray], np.ndarray]
 
 
-def _norm(x: np.ndarray, weight: np.ndarray, epsilon: float) -> np.ndarray:
-  return x / np.sqrt(np.mean(x**2, -1, keepdims=True) + epsilon) * weight
+def _norm(x: np.ndarray, weight: np.ndarray, config: Any) -> np.ndarray:
+  gain = 1 + weight if config.norm_offset else weight
+  square = np.mean(x**2, -1, keepdims=True)
+  return x / np.sqrt(square + config.norm_epsilon) * gain
+
+
+def _cap(x: np.ndarray, cap: float | None) -> np.ndarray:
+  return x if cap is None else np.tanh(x / cap) * cap
+
+
+def _activate(x: np.ndarray, name: str) -> np.ndarray:
+  if name == 'silu':
+    return x / (1 + np.exp(-x))
+  inner = np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)
+  return x * (1 + np.tanh(inner)) / 2
 
 
 def _frequencies(config: Any) -> np.ndarray:
@@ -77,8 +90,10 @@ def forward(
   frequency = _frequencies(c)
   table = weight(model.embedding)
   length = len(tokens_T)
-  hidden = np.tril(np.ones((length, length))) == 0
-  x = table[tokens_T] if embeddings_TxD is None else embeddings_TxD
+  back = np.arange(length)[:, None] - np.arange(length)
+  x = embeddings_TxD
+  if x is None:
+    x = table[tokens_T] * (c.width**0.5 if c.embedding_scaled else 1)
   x = visit('embed', 0, x)
   stacked = {
     name: weight(param)
@@ -88,30 +103,37 @@ def forward(
   for i in range(c.layers):
     w = {name: value[i] for name, value in stacked.items()}
     x = visit('resid_pre', i, x)
-    h = _norm(x, w['attention_norm'], c.norm_epsilon)
-    heads = []
+    h = _norm(x, w['attention_norm'], c)
+    heads, window = [], (c.windows[i] if c.windows else 0)
+    hidden = (back < 0) | (back >= (window or length))
     for head in range(c.heads):
       group = head // (c.heads // c.kv_heads)
       at = slice(head * c.head_width, (head + 1) * c.head_width)
       kv_at = slice(group * c.head_width, (group + 1) * c.head_width)
       query, key = h @ w['query'][:, at], h @ w['key'][:, kv_at]
       if c.query_key_norm:
-        query = _norm(query, w['query_norm'], c.norm_epsilon)
-        key = _norm(key, w['key_norm'], c.norm_epsilon)
+        query = _norm(query, w['query_norm'], c)
+        key = _norm(key, w['key_norm'], c)
       score = _rotate(query, frequency) @ _rotate(key, frequency).T
-      score = np.where(hidden, -np.inf, score / np.sqrt(c.head_width))
+      score = _cap(score / np.sqrt(c.query_scale or c.head_width), c.score_cap)
+      score = np.where(hidden, -np.inf, score)
       score = np.exp(score - score.max(-1, keepdims=True))
       score /= score.sum(-1, keepdims=True)
       heads.append(score @ (h @ w['value'][:, kv_at]))
-    added = visit('attn_out', i, np.concatenate(heads, -1) @ w['output'])
-    x = visit('resid_mid', i, x + added)
-    h = _norm(x, w['mlp_norm'], c.norm_epsilon)
-    gate = h @ w['gate']
-    h = gate / (1 + np.exp(-gate)) * (h @ w['up'])
-    x = visit('resid_post', i, x + visit('mlp_out', i, h @ w['down']))
-  x = _norm(x, weight(model.final_norm), c.norm_epsilon)
+    added = np.concatenate(heads, -1) @ w['output']
+    if c.post_norms:
+      added = _norm(added, w['attention_post_norm'], c)
+    x = visit('resid_mid', i, x + visit('attn_out', i, added))
+    h = _norm(x, w['mlp_norm'], c)
+    h = _activate(h @ w['gate'], c.activation) * (h @ w['up'])
+    added = h @ w['down']
+    if c.post_norms:
+      added = _norm(added, w['mlp_post_norm'], c)
+    x = visit('resid_post', i, x + visit('mlp_out', i, added))
+  x = _norm(x, weight(model.final_norm), c)
   x = visit('final_norm', 0, x)
-  return x @ (table if c.tied else weight(model.unembedding)).T, sites
+  logits = x @ (table if c.tied else weight(model.unembedding)).T
+  return _cap(logits, c.logit_cap), sites
 
 
 def generate(model: Any, prompt: list[int], new_tokens: int) -> list[int]:

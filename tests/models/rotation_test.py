@@ -190,6 +190,10 @@ class RefusalTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.InputError, 'position_table.*embedding'):
       rotation.rotate(model, _SEED)
 
+  def test_norms_of_what_is_added(self):
+    with self.assertRaisesRegex(errors.InputError, 'Gemma 2.*Llama or Qwen3'):
+      rotation.rotate(tiny.model(**tiny.gemma2(2)), _SEED)
+
   @parameterized.parameters(
     (np.eye(8),), (np.ones((16, 16)),), (np.eye(16)[:, :9],)
   )

@@ -20,6 +20,25 @@ SCALING = config_lib.RopeScaling(
 )
 
 
+def gemma2(layers: int) -> dict[str, Any]:
+  """Changes that make a Gemma 2 of `config`, with so many layers.
+
+  Its caps bite, and its windows are shorter than the texts of the tests.
+  """
+  return dict(
+    layers=layers,
+    norm_offset=True,
+    post_norms=True,
+    activation='gelu_tanh',
+    embedding_scaled=True,
+    query_scale=5.0,
+    score_cap=3.0,
+    logit_cap=4.0,
+    windows=tuple(0 if i % 2 else 4 for i in range(layers)),
+    tied=True,
+  )
+
+
 def config(**changes: Any) -> config_lib.DecoderConfig:
   """Grouped queries, heads wider than the width divided by their number."""
   fields = dict(
@@ -40,19 +59,19 @@ def model(seed: int = 0, **changes: Any) -> decoder.Decoder:
 
   It is drawn on the host: compiling the initialiser would take longer.
   """
-  random = np.random.default_rng(seed)
+  random, made = np.random.default_rng(seed), config(**changes)
 
   def draw(path: Any, param: nnx.Variable) -> nnx.Variable:
     shape, name = param.get_value().shape, path[-1].name
     if 'norm' in name:
-      value = random.uniform(0.5, 1.5, shape)
+      value = random.uniform(0.5, 1.5, shape) - made.norm_offset
     elif 'embedding' in name:
       value = random.normal(size=shape)
     else:
       value = random.normal(size=shape) * 1.5 * shape[-2] ** -0.5
     return param.replace(jnp.asarray(value, jnp.float32))
 
-  make = functools.partial(decoder.Decoder, config(**changes))
+  make = functools.partial(decoder.Decoder, made)
   return jax.tree_util.tree_map_with_path(
     draw,
     jax.eval_shape(make, jax.random.key(0)),
