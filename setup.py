@@ -16,6 +16,7 @@ RUNTIME = (
   'etils[epath]>=1.13,<2',
   'flax>=0.12.8,<0.13',
   'grain>=0.2.18,<0.3',
+  'huggingface_hub>=1',
   'jax>=0.10.2,<0.12',
   'jinja2>=3.1,<4',
   'matplotlib>=3.10,<4',

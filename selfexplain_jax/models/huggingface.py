@@ -26,6 +26,7 @@ from selfexplain_jax import files
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface_config
 
 WEIGHTS = 'model.safetensors'
@@ -75,7 +76,7 @@ def load(
   """Loads a decoder, each device's part of each parameter straight to it.
 
   Args:
-    directory: the Hugging Face directory, local or remote.
+    directory: the Hugging Face directory, local or remote, or a hub id.
     mesh: where the parameters go, sharded by `axis_rules`.
     dtype: of activations; the stored one if None.
     parameter_dtype: of the weights in memory; the stored one if None.
@@ -228,7 +229,7 @@ class _Stored:
   """The tensors of a directory by name, whichever files they lie in."""
 
   def __init__(self, directory: files.PathLike):
-    self._directory = files.path(directory)
+    self._directory = files.path(hub.local(directory))
     self._files: dict[str, Any] = {}  # Tensor name to its open file.
     for name in self._file_names():
       opened = self._open(name)

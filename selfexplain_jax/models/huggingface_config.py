@@ -9,6 +9,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.models import attributes
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface_rope
 
 FILE = 'config.json'
@@ -277,7 +278,7 @@ def check(config: config_lib.DecoderConfig) -> str:
 
 def _read(directory: files.PathLike) -> tuple[dict[str, Any], str]:
   """Returns the contents of `config.json` and its path, for messages."""
-  source = files.path(directory) / FILE
+  source = files.path(hub.local(directory)) / FILE
   return attributes.read(source, 'model configuration'), str(source)
 
 
