@@ -1,15 +1,19 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""The dictionaries of a run of train_dictionary: one for each layer."""
+"""Dictionaries of one site of a target, one for each layer, left in files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import dataclasses
 
-import jax
+import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax import progress
+from selfexplain_jax.dictionary import releases
 from selfexplain_jax.dictionary import saelens
 from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.dictionary import stored as stored_lib
+from selfexplain_jax.models import config as config_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,42 +22,127 @@ class Dictionaries:
 
   Attributes:
     site: the site.
-    by_layer: by layer, ascending.
-    digest: of all weights.
+    stored: by layer, ascending.
+    digest: of the files of all.
   """
 
   site: str
-  by_layer: Mapping[int, sparse_autoencoder.SparseAutoencoder]
+  stored: Mapping[int, stored_lib.Stored]
   digest: str
 
+  @property
+  def layers(self) -> tuple[int, ...]:
+    """The layers, ascending."""
+    return tuple(self.stored)
 
-def load(directory: files.PathLike, weight_hash: str) -> Dictionaries:
-  """Reads the dictionaries of a finished run.
+  @property
+  def features(self) -> int:
+    """How many features all of them have."""
+    return sum(one.features for one in self.stored.values())
+
+  @property
+  def models(self) -> tuple[str, ...]:
+    """What the files say that they are of, each once."""
+    return tuple(sorted({one.model for one in self.stored.values()} - {''}))
+
+  @property
+  def by_layer(self) -> Mapping[int, sparse_autoencoder.SparseAutoencoder]:
+    """Whole dictionaries, each read anew when it is asked for.
+
+    One who keeps none of them holds one at a time.
+    """
+    return _Whole(self.stored)
+
+  def directions(self, layer: int, index: np.ndarray) -> np.ndarray:
+    """Returns decoder rows f32[n, D] of features i[n]; only they are read."""
+    return self.stored[layer].directions(index)
+
+  def choose(
+    self, layer: int, index: np.ndarray
+  ) -> tuple[sparse_autoencoder.SparseAutoencoder, np.ndarray]:
+    """Returns a dictionary that has some features, and where they are in it.
+
+    Args:
+      layer: of the features.
+      index: i[n], which.
+
+    Returns:
+      One of these features alone, or the whole where features compete; and
+      i32[n].
+    """
+    one = self.stored[layer]
+    if one.k is not None:
+      return one.load(), np.asarray(index, np.int32)
+    return one.choose(index), np.arange(len(index), dtype=np.int32)
+
+
+class _Whole(Mapping[int, sparse_autoencoder.SparseAutoencoder]):
+  """Dictionaries that are read when they are asked for."""
+
+  def __init__(self, stored: Mapping[int, stored_lib.Stored]):
+    self._stored = stored
+
+  def __getitem__(self, layer: int) -> sparse_autoencoder.SparseAutoencoder:
+    return self._stored[layer].load()
+
+  def __iter__(self) -> Iterator[int]:
+    return iter(self._stored)
+
+  def __len__(self) -> int:
+    return len(self._stored)
+
+
+def load(
+  directory: files.PathLike, weight_hash: str, config: config_lib.DecoderConfig
+) -> Dictionaries:
+  """Opens dictionaries; all files are read once, for the digest.
 
   Args:
-    directory: the workdir of train_dictionary.
-    weight_hash: of the target that they have to be of.
+    directory: the workdir of train_dictionary, or a published dictionary, or a
+      release of them; see `releases.by_layer`.
+    weight_hash: of the target that they have to be of. Published ones do not
+      say whose they are.
+    config: of the target, whose width and layers theirs have to be.
 
   Raises:
-    errors.InputError: if the run is not finished, or is of another stage or
-      target.
+    errors.InputError: if a run is not finished, or of another target; if there
+      are no dictionaries, or they are damaged or do not fit the target.
   """
   folder = files.path(directory)
-  note = files.read_json(folder / 'metrics.json', 'figures of dictionaries')
+  if any((folder / n).exists() for n in ('metrics.json', 'dictionaries')):
+    site, stored = _trained(folder, weight_hash)
+  else:
+    site, stored = releases.by_layer(directory)
+  for layer, one in stored.items():
+    if one.width != config.width or layer >= config.layers:
+      raise errors.InputError(
+        f'{one.folder} is of layer {layer} and width {one.width}: expected the '
+        f'{config.layers} layers and width {config.width} of the target'
+      )
+  parts = []
+  for layer, one in progress.track(stored.items(), len(stored), 'layers'):
+    one.check()
+    parts.append(f'{layer} {one.digest()}'.encode())
+  return Dictionaries(site, stored, files.digest(site.encode(), *parts))
+
+
+def _trained(
+  folder: files.PathLike, weight_hash: str
+) -> tuple[str, dict[int, stored_lib.Stored]]:
+  """Opens what a run of train_dictionary made, if it is of the target."""
+  name = files.path(folder) / 'metrics.json'
+  note = files.read_json(name, 'figures of dictionaries')
   if not {'site', 'target', 'layers'} <= note.keys():
     raise errors.InputError(
-      f'{folder} holds no dictionaries: expected a workdir of train_dictionary'
+      f'{folder} holds no dictionaries: expected a workdir of train_dictionary '
+      'or published ones'
     )
   if note['target'] != weight_hash:
     raise errors.InputError(
       f'{folder} holds dictionaries of another model: expected those of '
       f'weight_hash {weight_hash[:12]}…'
     )
-  by_layer = {
-    layer: saelens.load(saelens.folder(folder, note['site'], layer))
+  return note['site'], {
+    layer: saelens.open_directory(saelens.folder(folder, note['site'], layer))
     for layer in sorted(int(name) for name in note['layers'])
   }
-  leaves = jax.device_get(jax.tree.leaves(by_layer))
-  return Dictionaries(
-    note['site'], by_layer, files.digest(*(leaf.tobytes() for leaf in leaves))
-  )

@@ -1,12 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Sparse autoencoders: an activation as a few of many learned directions."""
 
+from collections.abc import Callable
 import dataclasses
 import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
 
@@ -91,6 +93,34 @@ def constrain(tree: Any) -> Any:
   return jax.tree.map(
     one, tree, is_leaf=lambda x: isinstance(x, SparseAutoencoder)
   )
+
+
+def place(
+  field: str,
+  shape: tuple[int, ...],
+  read: Callable[[tuple[slice, ...]], np.ndarray],
+) -> jax.Array:
+  """Makes an array of one dictionary, sharded over the mesh that is set.
+
+  Args:
+    field: which of the arrays.
+    shape: its shape, not stacked.
+    read: returns the part of it that a device holds; with no mesh, all of it.
+  """
+  mesh = jax.sharding.get_mesh()
+  if mesh.empty:
+    return jnp.asarray(read((slice(None),) * len(shape)))
+  sharding = axis_rules.sharding(_AXES[field], shape, mesh)
+  kept: dict[str, np.ndarray] = {}  # Devices share a reading of the same part.
+
+  def part(at: tuple[slice, ...] | None) -> np.ndarray:
+    assert at is not None
+    key = repr(at)  # Slices have no hash before CPython 3.12.
+    if key not in kept:
+      kept[key] = read(at)
+    return kept[key]
+
+  return jax.make_array_from_callback(shape, sharding, part)
 
 
 def encoded(sae: SparseAutoencoder, x: jax.Array) -> jax.Array:

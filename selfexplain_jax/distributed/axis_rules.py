@@ -93,6 +93,16 @@ def _divided(
   return PartitionSpec(*spec)
 
 
+def sharding(
+  axes: tuple[str | None, ...], shape: tuple[int, ...], mesh: jax.sharding.Mesh
+) -> NamedSharding:
+  """Returns how an array of these logical axes is laid out on a mesh.
+
+  As in `shardings`, an axis that its mesh axes do not divide is not split.
+  """
+  return NamedSharding(mesh, _divided(axes, shape, mesh))
+
+
 def shardings(tree: Any, mesh: jax.sharding.Mesh) -> Any:
   """Returns the tree of NamedShardings of a module's parameters.
 

@@ -93,7 +93,9 @@ class Descriptions:
         '--config.dictionary is missing: expected the dictionaries that the '
         'features are of'
       )
-    dictionary = dictionaries.load(config.dictionary, target.weight_hash)
+    dictionary = dictionaries.load(
+      config.dictionary, target.weight_hash, target.model.config
+    )
     notes = explained.manifest['notes']
     if dictionary.digest != notes['dictionary']:
       raise errors.InputError(

@@ -123,7 +123,7 @@ def _groups(
 ) -> Iterator[
   tuple[int, np.ndarray, sparse_autoencoder.SparseAutoencoder, np.ndarray]
 ]:
-  """Yields layer, records, the dictionary they are of, and their index in it.
+  """Yields layer, records, a dictionary that has them, their index in it.
 
   Vectors that are no features make up a dictionary of their own.
   """
@@ -133,7 +133,7 @@ def _groups(
     own = np.flatnonzero((layer_of == layer) & is_feature)
     if len(own):
       index = np.array([rows[int(n)]['feature'] for n in own], np.int32)
-      yield layer, own, dictionary.by_layer[layer], index
+      yield layer, own, *dictionary.choose(layer, index)
     others = np.flatnonzero((layer_of == layer) & ~is_feature)
     if len(others):
       index = np.arange(len(others), dtype=np.int32)

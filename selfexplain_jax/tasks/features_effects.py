@@ -15,7 +15,6 @@ from typing import Any
 import zlib
 
 from absl import logging
-import jax
 import ml_collections
 import numpy as np
 
@@ -25,7 +24,6 @@ from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
-from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import labels as labels_lib
@@ -66,12 +64,12 @@ class Maker:
     """The sizes of the work, in one line."""
     asked = self.config.documents
     tokens = (asked.labels + asked.scores) * asked.length
-    count = sum(sae.features for sae in self.dictionary.by_layer.values())
     minutes = estimate.minutes(
       estimate.forward(self.target.model.config.weights, tokens)
     )
     return (
-      f'{count} features of {len(self.dictionary.by_layer)} layers, '
+      f'{self.dictionary.features} features of '
+      f'{len(self.dictionary.layers)} layers, '
       f'{tokens / 1e6:.2f} M tokens, roughly {minutes:.1f} minutes'
     )
 
@@ -102,11 +100,14 @@ class Maker:
       'labels': dict(self.labels),
       'corpus': self.corpus.note(end),
       'dictionary': self.dictionary.digest,
+      'dictionary_models': list(self.dictionary.models),
       'by_layer': {},
     }
-    for layer, sae in self.dictionary.by_layer.items():
-      made = self.labeller.label(self._read(labelled, layer, sae))
-      directions = np.asarray(jax.device_get(sae.decoder_SxD), np.float32)
+    for layer in self.dictionary.layers:
+      made = self.labeller.label(self._read(labelled, layer))
+      directions = iter(
+        self.dictionary.directions(layer, np.flatnonzero(made.labelled))
+      )
       for feature, label in enumerate(made.text):
         if label is not None:
           records.append(
@@ -124,7 +125,7 @@ class Maker:
               'label_precision': float(made.average_precision[feature]),
             }
           )
-          vectors.append(directions[feature])
+          vectors.append(next(directions))
       notes['by_layer'][str(layer)] = {
         'features': len(made.text),
         'labelled': int(np.sum(made.labelled)),
@@ -137,7 +138,7 @@ class Maker:
           f'no labelled feature in split {split}: expected more features, or a '
           'lower threshold of labels'
         )
-    for layer in self.dictionary.by_layer:
+    for layer in self.dictionary.layers:
       for made_record, vector in self._unlabelled(layer, labelled):
         records.append({**made_record, 'vectors': [len(vectors)]})
         vectors.append(vector)
@@ -147,12 +148,10 @@ class Maker:
     )
 
   def _read(
-    self,
-    documents: np.ndarray,
-    layer: int,
-    sae: sparse_autoencoder.SparseAutoencoder,
+    self, documents: np.ndarray, layer: int
   ) -> Iterator[labels_lib.Batch]:
     """Yields documents with the activations of all features of a layer."""
+    sae = self.dictionary.by_layer[layer]
     for tokens, resid in activity.residuals(
       self.target.model, documents, self.dictionary.site, (layer,), _BATCH
     ):
@@ -284,7 +283,9 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
     )
   read = pretraining.load(target.directory)
   corpus = corpora.Biographies(read, target.tokenizer)
-  dictionary = dictionaries.load(config.dictionary, target.weight_hash)
+  dictionary = dictionaries.load(
+    config.dictionary, target.weight_hash, target.model.config
+  )
   labeller = concept_labels.ConceptLabeller(
     read.world, target.tokenizer, config.threshold
   )

@@ -105,6 +105,46 @@ class SaelensTest(parameterized.TestCase):
         1e-3,
       )
 
+  @parameterized.product(
+    subtracted=(True, False), kind=('jumprelu', 'topk', 'batchtopk', 'standard')
+  )
+  def test_scales_and_norms_are_folded_in(self, subtracted, kind):
+    """The published forward pass, on activations scaled by hand."""
+    rescaled = kind in ('topk', 'batchtopk')
+    self.save()
+    tensors = self.tensors()
+    if kind != 'jumprelu':
+      threshold = tensors.pop('threshold')
+    if kind == 'batchtopk':
+      tensors['topk_threshold'] = np.array(threshold.mean(), np.float64)
+    self.write(**tensors)
+    self.change(
+      architecture=kind,
+      apply_b_dec_to_input=subtracted,
+      normalize_activations='expected_average_only_in',
+      rescale_acts_by_decoder_norm=rescaled or None,
+      k=3 if rescaled else None,
+    )
+    scale = 0.3
+    (self.folder / 'activation_scaler.json').write_text(
+      json.dumps({'scaling_factor': scale})
+    )
+    t = {name: np.float64(value) for name, value in tensors.items()}
+    norms = np.linalg.norm(t['W_dec'], axis=1) if rescaled else np.ones(20)
+    inside = X * scale - t['b_dec'] * subtracted
+    values = np.maximum((inside @ t['W_enc'] + t['b_enc']) * norms, 0)
+    if kind == 'topk':
+      fires = values >= np.sort(values, 1)[:, -3:-2]
+    else:
+      fires = values > t.get('threshold', t.get('topk_threshold', 0))
+    expected = values * fires
+    self.assertBetween(fires.mean(), 0.1, 0.9)
+    sae = saelens.load(self.folder)
+    features = sae_lib.encode(sae, X)
+    np.testing.assert_allclose(features, expected, 1e-4, 1e-4)
+    made = (expected / norms @ t['W_dec'] + t['b_dec']) / scale
+    np.testing.assert_allclose(sae_lib.decode(sae, features), made, 0, 1e-3)
+
   def test_standard_is_a_threshold_of_zero(self):
     self.save()
     self.change(architecture='standard')
@@ -118,13 +158,30 @@ class SaelensTest(parameterized.TestCase):
   @parameterized.parameters(
     ({'architecture': 'gated'}, "architecture='gated': expected 'topk' or"),
     ({'architecture': None}, "no field 'architecture'"),
-    ({'normalize_activations': 'layer_norm'}, "expected 'none'"),
+    ({'normalize_activations': 'layer_norm'}, "='layer_norm': expected 'none'"),
+    (
+      {'normalize_activations': 'constant_norm_rescale'},
+      "='constant_norm_rescale': expected 'none' or",
+    ),
+    (
+      {'normalize_activations': 'expected_average_only_in'},
+      'the scale is not known: expected',
+    ),
+    (
+      {'rescale_acts_by_decoder_norm': True},
+      'expected it of topk or batchtopk, not jumprelu',
+    ),
+    ({'metadata': 'layer 3'}, "metadata='layer 3': expected dict"),
+    ({'apply_b_dec_to_input': 1}, 'apply_b_dec_to_input=1: expected True or'),
     ({'reshape_activations': 'hook_z'}, "reshape_activations='hook_z'"),
     ({'finetuning_scaling_factor': True}, "field 'finetuning_scaling_factor'"),
     ({'d_in': '6'}, "d_in='6': expected an integer"),
-    ({'d_sae': 21}, r'W_dec has shape \(20, 6\), expected \(21, 6\)'),
+    ({'d_sae': 21}, r'W_enc has shape \(6, 20\), expected \(6, 21\)'),
     ({'architecture': 'topk'}, "no field 'k'"),
-    ({'architecture': 'topk', 'k': 3}, 'threshold has shape .* expected None'),
+    (
+      {'architecture': 'topk', 'k': 3},
+      "has a tensor 'threshold': expected none but",
+    ),
     ({'dtype': 'int8'}, "dtype='int8'"),
   )
   def test_refuses_by_name(self, change, message):
@@ -138,10 +195,12 @@ class SaelensTest(parameterized.TestCase):
     tensors = self.tensors()
     del tensors['b_enc']
     self.write(**tensors)
-    with self.assertRaisesRegex(errors.InputError, 'b_enc has shape None'):
+    with self.assertRaisesRegex(errors.InputError, 'no tensor b_enc: expected'):
       saelens.load(self.folder)
     (self.folder / 'sae_weights.safetensors').write_bytes(b'1234')
-    with self.assertRaisesRegex(errors.InputError, 'no safetensors file'):
+    with self.assertRaisesRegex(
+      errors.InputError, 'not a whole safetensors file'
+    ):
       saelens.load(self.folder)
     (self.folder / 'sae_weights.safetensors').unlink()
     with self.assertRaisesRegex(errors.InputError, 'no dictionary: expected'):

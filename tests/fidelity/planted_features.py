@@ -15,6 +15,7 @@ import numpy as np
 from selfexplain_jax.data import corpora
 from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.dictionary import stored
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import task
@@ -81,7 +82,9 @@ def dictionary() -> dictionaries.Dictionaries:
     decoder_bias_D=jnp.zeros(size),
     threshold_S=none + 0.5,
   )
-  return dictionaries.Dictionaries('resid_post', {0: sae}, 'planted')
+  return dictionaries.Dictionaries(
+    'resid_post', {0: stored.held(sae)}, 'planted'
+  )
 
 
 def target() -> task.Target:
