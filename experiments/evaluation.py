@@ -22,6 +22,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.split = 'test'
   config.examples = 0  # All of them.
   config.seed = 0
+  # Of the activations and parameters of the target and of explainers.
+  config.dtype = 'float32'
+  # Whether verdicts that another batch shape turns round are scored.
+  config.keep_unstable = False
   # What `self` was trained from, for the untrained arm.
   config.initial = ''
   # Directories of explainers; an arm without one is left out. Without any, the

@@ -24,6 +24,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.initial = ''
   config.target = ''  # For a ridge projection alone.
   config.seed = 0
+  # Of activations, and of parameters that are not trained.
+  config.dtype = 'float32'
   config.examples = 0  # Of each task; 0 for all of them.
   config.text_only = False  # Zeros in place of all vectors: a control.
   config.injection = 'add_norm_matched'

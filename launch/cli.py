@@ -21,7 +21,9 @@ from ml_collections import config_flags
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax import later_fields
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.models import artefact
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The experiment: a file under experiments/.', lock_config=True
@@ -62,11 +64,7 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
   if workdir is not None:
     flags.set_default(_WORKDIR, workdir)
 
-  def main(rest: list[str]) -> None:
-    if len(rest) > 1:
-      raise errors.InputError(
-        f'unexpected argument {rest[1]!r}: expected only --flags'
-      )
+  def main() -> None:
     if not _WORKDIR.value:
       raise errors.InputError('--workdir is missing: expected a folder')
     if files.path(_WORKDIR.value).is_file():
@@ -77,11 +75,44 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
     keep_float32()
     work(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
 
+  _run(main, argv, _parse)
+
+
+def launch_flags(work: Callable[[], int]) -> None:
+  """Like `launch`, for a binary that has flags of its own and writes nothing.
+
+  Args:
+    work: returns the exit code.
+  """
+  for flag in (_CONFIG, _WORKDIR, _DRY_RUN):
+    delattr(flags.FLAGS, flag.name)
+
+  def main() -> None:
+    keep_float32()
+    sys.exit(work())
+
+  _run(main, list(sys.argv), _parse_flags)
+
+
+def _run(
+  work: Callable[[], Any],
+  argv: list[str],
+  parse: Callable[[list[str]], list[str]],
+) -> None:
+  """Parses the command line, does the work and exits as the module says."""
+
+  def main(rest: list[str]) -> None:
+    if len(rest) > 1:
+      raise errors.InputError(
+        f'unexpected argument {rest[1]!r}: expected only --flags'
+      )
+    work()
+
   logging.set_verbosity(logging.INFO)
   logging.set_stderrthreshold('info')
   logging.get_absl_handler().addFilter(_speaks_of_this_project)
   try:
-    app.run(main, argv=argv, flags_parser=_parse)
+    app.run(main, argv=argv, flags_parser=parse)
   except errors.InputError as e:
     _exit(2, f'error: {_one_line(e)}')
   except preemption.Preempted:
@@ -97,8 +128,18 @@ def _beside_launch(config: str) -> str:
   return f'{here}{colon}{argument}'
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse_flags(argv: list[str]) -> list[str]:
   """Parses flags; what is wrong with them becomes an InputError."""
+  try:
+    return flags.FLAGS(argv)
+  except SystemExit:  # absl leaves with 1 after printing --help.
+    sys.exit(0)
+  except flags.Error as e:
+    raise errors.InputError(f'bad flag: {_one_line(e)}') from e
+
+
+def _parse(argv: list[str]) -> list[str]:
+  """Parses flags and the config, as `_parse_flags` does."""
   try:
     rest = flags.FLAGS(argv)
   except SystemExit:  # absl leaves with 1 after printing --help.
@@ -176,7 +217,9 @@ def finished(
   noted = files.path(workdir) / 'config.json'
   if noted.exists():
     theirs = files.read_json(noted, 'config of this workdir')
-    _refuse_difference(theirs, files.as_json(config.to_dict()), noted, '')
+    ours = files.as_json(config.to_dict())
+    theirs = later_fields.put_in(theirs, ours)
+    _refuse_difference(theirs, ours, noted, '')
   return noted.exists() and (files.path(workdir) / last).exists()
 
 
@@ -232,6 +275,19 @@ def require_least(config: ml_collections.ConfigDict, **least: int) -> None:
       raise errors.InputError(
         f'config has {name}={found}: expected at least {value}'
       )
+
+
+def require_dtype(config: ml_collections.ConfigDict) -> None:
+  """Checks the field `dtype`, that of the models which a stage loads.
+
+  Raises:
+    errors.InputError: if it is neither of the two.
+  """
+  dtype = field(config, 'dtype')
+  if dtype not in artefact.DTYPES:
+    raise errors.InputError(
+      f'config has dtype={dtype!r}: expected {" or ".join(artefact.DTYPES)}'
+    )
 
 
 def field(config: ml_collections.ConfigDict, name: str) -> Any:

@@ -32,6 +32,7 @@ def run(
   """Dumps the store, unless the workdir holds it already."""
   cli.require(config, 'target')
   cli.require_least(config, seed=0, prompts_per_shard=1)
+  cli.require_dtype(config)
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
@@ -99,7 +100,7 @@ def run(
     return
 
   with jax.set_mesh(mesh):
-    model, _ = artefact.load(config.target, mesh)
+    model, _ = artefact.load(config.target, mesh, config.dtype)
     if prompts is None:
       prompts = samples.sample_prompts(
         model, tokenizer, seed=config.seed, **config.prompts.samples

@@ -38,6 +38,7 @@ def run(
   """Evaluates, unless the workdir holds the figures already."""
   cli.require(config, 'target', 'explanations')
   cli.require_least(config, seed=0, examples=0)
+  cli.require_dtype(config)
   explainers = {k: v for k, v in config.explainers.items() if v}
   if explainers:
     cli.require(config, 'explainers.self', 'initial')
@@ -118,12 +119,14 @@ def run(
   with jax.set_mesh(mesh):
 
     def target() -> task_lib.Target:
-      model, tokenizer = artefact.load(config.target, mesh)
+      model, tokenizer = artefact.load(config.target, mesh, config.dtype)
       return task_lib.Target(model, tokenizer, config.target, weight_hash)
 
     # Who answers.
     arms = arms_lib.some(
-      arms_lib.all_arms(asked, explainers, config.initial, target, mesh),
+      arms_lib.all_arms(
+        asked, explainers, config.initial, target, mesh, config.dtype
+      ),
       config.arms,
     )
     if dry_run:
@@ -143,6 +146,7 @@ def run(
     'target': weight_hash,
     'split': config.split,
     'seed': config.seed,
+    'dtype': config.dtype,
     # On another device the same recipe makes other weights.
     'versions': {
       **{v: importlib.metadata.version(v) for v in _VERSIONS},

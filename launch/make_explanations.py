@@ -26,6 +26,7 @@ def run(
   """Makes the set, unless the workdir holds it already."""
   cli.require(config, *(name for name in _PLACES if name in config))
   cli.require_least(config, seed=0)
+  cli.require_dtype(config)
   task = table.task(config.task)
   if cli.finished(config, workdir, 'manifest.json'):
     return
@@ -33,7 +34,7 @@ def run(
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # The target, and what else this question type needs.
-    model, tokenizer = artefact.load(config.target, mesh)
+    model, tokenizer = artefact.load(config.target, mesh, config.dtype)
     target = task_lib.Target(
       model, tokenizer, config.target, huggingface.weight_hash(config.target)
     )

@@ -120,7 +120,8 @@ def run(
 
     # What they are worth.
     made = {layer: training.export(state, i) for i, layer in enumerate(layers)}
-    model, _ = artefact.load(config.target, mesh)
+    # In the dtype that the rows were made in.
+    model, _ = artefact.load(config.target, mesh, store.manifest.spec.dtype)
     figures = evaluation.evaluate(
       model, made, config.site, documents, config.evaluation.batch
     )

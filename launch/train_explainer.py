@@ -58,6 +58,7 @@ def run(
     validation_examples=1,
     checkpoint_every=1,
   )
+  cli.require_dtype(config)
   cli.require_least(config.replay, batch=0, weight=0)
   cli.require_least(config.projection, rows=1)
   if cli.finished(config, workdir, 'metrics.json'):
@@ -73,7 +74,13 @@ def run(
   phrasings = {name: spoken.PHRASINGS for name, spoken in languages.items()}
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
-    model, tokenizer = artefact.load(config.initial, mesh)
+    # Weights that are trained stay in float32, whatever they are run in.
+    model, tokenizer = artefact.load(
+      config.initial,
+      mesh,
+      config.dtype,
+      config.dtype if config.lora_rank else 'float32',
+    )
     # Of all records: others than those of training are asked about, too.
     blocks = layer_blocks.distinct(
       languages[name].layers(row)
@@ -247,7 +254,7 @@ def _projection(
       f'weight_hash {expected[:12]}…, a ridge projection starts from its '
       'activations'
     )
-  target, tokenizer = artefact.load(config.target, mesh)
+  target, tokenizer = artefact.load(config.target, mesh, config.dtype)
   if tokenizer.digest() != artefact.load_tokenizer(config.initial).digest():
     raise errors.InputError(
       f'{config.target} and {config.initial} have different tokenizers: '

@@ -14,6 +14,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.task = 'ablation'
   config.target = ''
   config.seed = 0
+  # Of the activations and parameters of the target.
+  config.dtype = 'float32'
+  # Whether verdicts that another batch shape turns round are kept.
+  config.keep_unstable = False
   # Questions with and without hints about the target's world; or 'samples', the
   # target's own.
   config.prompts = dict(

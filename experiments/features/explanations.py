@@ -16,6 +16,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.target = ''
   config.dictionary = ''
   config.seed = 0
+  # Of the activations and parameters of the target.
+  config.dtype = 'float32'
   # Rows of the target's corpus: for labels, and the next ones for scores.
   # Neither pretraining nor the dictionary's store comes so far.
   config.documents = dict(start=2_000_000, labels=1024, scores=256, length=64)

@@ -25,6 +25,10 @@ def get_config() -> ml_collections.ConfigDict:
   config.target = ''
   config.store = ''
   config.seed = 0
+  # Of the activations and parameters of the target.
+  config.dtype = 'float32'
+  # Whether verdicts that another batch shape turns round are kept.
+  config.keep_unstable = False
   config.site = 'resid_post'
   config.blocks = BLOCKS
   # Most cells of either verdict in each (position kind, layer block).

@@ -30,6 +30,7 @@ def get_config(source: str = 'biographies') -> ml_collections.ConfigDict:
   )
   config.sites = ('resid_post',)
   config.layers = ()  # All of them.
+  # Of the target, and of what the store holds.
   config.dtype = 'float32'
   config.prompts_per_shard = 512 if source == 'biographies' else 64
   config.mesh = dict(data=-1, fsdp=1, tensor=1)

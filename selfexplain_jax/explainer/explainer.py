@@ -95,14 +95,21 @@ def digest(directory: files.PathLike) -> str:
   )
 
 
-def load(directory: files.PathLike, mesh: jax.sharding.Mesh) -> Explainer:
+def load(
+  directory: files.PathLike, mesh: jax.sharding.Mesh, dtype: str = 'float32'
+) -> Explainer:
   """Reads an explainer.
+
+  Args:
+    directory: of the explainer.
+    mesh: where it goes.
+    dtype: of its model; what it learnt about vectors is float32.
 
   Raises:
     errors.InputError: if the folder holds none, or a part of one.
   """
   name, note = files.path(directory) / _FILE, _note(directory)
-  model, tokenizer = artefact.load(directory, mesh)
+  model, tokenizer = artefact.load(directory, mesh, dtype)
   try:
     layer_blocks = layer_blocks_lib.LayerBlocks(
       tuple((first, last) for first, last in note['layer_blocks'])

@@ -135,6 +135,7 @@ def all_arms(
   initial: str,
   target: Callable[[], task_lib.Target],
   mesh: jax.sharding.Mesh,
+  dtype: str = 'float32',
 ) -> dict[str, Callable[[], said_lib.Said]]:
   """Returns every arm by name, each to be called when its turn comes.
 
@@ -145,13 +146,14 @@ def all_arms(
     initial: the model that `self` was trained from.
     target: loads the target.
     mesh: where models go.
+    dtype: of explainers.
   """
   loaded: dict[str, explainer_lib.Explainer] = {}
 
   def explainer(name: str) -> explainer_lib.Explainer:
     if name not in loaded:
       loaded.clear()  # One explainer in memory at a time.
-      loaded[name] = explainer_lib.load(explainers[name], mesh)
+      loaded[name] = explainer_lib.load(explainers[name], mesh, dtype)
     return loaded[name]
 
   def trained(name: str) -> said_lib.Said:
@@ -161,7 +163,7 @@ def all_arms(
     return say(asked, explainer(name), vectors)
 
   def untrained() -> said_lib.Said:
-    model, tokenizer = artefact.load(initial, mesh)
+    model, tokenizer = artefact.load(initial, mesh, dtype)
     own = explainer('self')
     train = [asked.explained.rows[i] for i in asked.train]
     return say(

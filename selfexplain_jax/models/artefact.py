@@ -8,6 +8,9 @@ from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
+# That models run in.
+DTYPES = ('float32', 'bfloat16')
+
 
 def save(
   model: decoder.Decoder,

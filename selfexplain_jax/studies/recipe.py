@@ -16,6 +16,7 @@ from typing import Any
 import ml_collections
 
 from selfexplain_jax import files
+from selfexplain_jax import later_fields
 
 _SHOWN = 12  # Characters of a digest in the name of a folder.
 
@@ -59,7 +60,9 @@ class Recipe:
     return files.digest_json(
       {
         'stage': self.stage,
-        'config': files.as_json(self.config.to_dict()),
+        'config': later_fields.left_out(
+          self.stage, files.as_json(self.config.to_dict())
+        ),
         'inputs': inputs,
       }
     )

@@ -195,7 +195,8 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'{target.directory}'
     )
   _check_blocks(config.blocks, layers, target.directory)
-  activations = load_activations(store, config.site, prompts, layers)
+  dtype = target.model.config.dtype
+  activations = load_activations(store, config.site, prompts, layers, dtype)
   return Maker(target, prompts, activations, config)
 
 
@@ -219,7 +220,11 @@ def _check_blocks(blocks: Any, layers: int, directory: str) -> None:
 
 
 def load_activations(
-  store: reader.Store, site: str, prompts: prompts_lib.Prompts, layers: int
+  store: reader.Store,
+  site: str,
+  prompts: prompts_lib.Prompts,
+  layers: int,
+  dtype: str = 'float32',
 ) -> np.ndarray:
   """Reads the store that `activations.dump` made of prompts.
 
@@ -228,6 +233,7 @@ def load_activations(
     site: the site.
     prompts: the N prompts, with Q position kinds.
     layers: of the target, L.
+    dtype: that the target is run in.
 
   Returns:
     f32[N, Q, L, D].
@@ -239,7 +245,7 @@ def load_activations(
   for what, found, expected in (
     ('sites', site in spec.layered, f'a layered {site} among them'),
     ('layers', spec.layers == tuple(range(layers)), f'all {layers} layers'),
-    ('dtype', spec.dtype == 'float32', 'float32'),
+    ('dtype', spec.dtype == dtype, f'{dtype}, what the target is run in'),
   ):
     if not found:
       raise errors.InputError(
@@ -254,7 +260,7 @@ def load_activations(
       f'activation store: its {store.rows} tokens are not those of the '
       f'{len(prompts)} prompts beside it: expected both from one dump'
     )
-  rows = store.read(site, 0, store.rows)
+  rows = store.read(site, 0, store.rows).astype(np.float32)
   return rows.reshape(*positions.shape, *rows.shape[1:])
 
 

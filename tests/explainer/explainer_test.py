@@ -56,6 +56,16 @@ class ExplainerTest(parameterized.TestCase):
     self.learnt = self.folder / 'injection.safetensors'
     EXPLAINER.save(self.folder, {'step': 3})
 
+  def test_its_model_alone_is_of_the_dtype(self):
+    LEARNT.save(self.folder, {})
+    mesh = mesh_lib.make_mesh()
+    loaded = explainer.load(self.folder, mesh, 'bfloat16')
+    self.assertEqual(loaded.model.config.dtype, 'bfloat16')
+    for leaf in jax.tree.leaves(loaded.model):
+      self.assertEqual(leaf.dtype, 'bfloat16')
+    for value in loaded.injection.parameters.arrays().values():
+      self.assertEqual(value.dtype, 'float32')
+
   def load(self):
     return explainer.load(self.folder, mesh_lib.make_mesh())
 

@@ -155,7 +155,7 @@ _DAMAGED: tuple[tuple[str, str, str, Damage, str], ...] = (
 _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ('store', {'sites': ('resid',)}, 'resid'),
   ('store', {'layers': (0, 2)}, 'layer 2'),
-  ('store', {'dtype': 'float'}, "dtype is 'float'"),
+  ('store', {'dtype': 'float'}, "dtype='float': expected float32 or"),
   ('dictionary', {'target': '{run}/stranger/model'}, 'of another model'),
   ('dictionary', {'layers': (0, 5)}, 'config.layers is (0, 5)'),
   ('features', {'target': '{run}/stranger/model'}, 'of another model'),
@@ -168,6 +168,8 @@ _WRONG: tuple[tuple[str, dict[str, object], str], ...] = (
   ('patching', {'store': '{run}/documents'}, 'has no position kinds'),
   ('patching', {'blocks': ((0, 2),)}, 'config.blocks has'),
   ('patching', {'site': 'mlp_out'}, 'mlp_out'),
+  ('patching', {'dtype': 'bfloat16'}, 'is float32: expected bfloat16'),
+  ('ablation', {'dtype': 'float16'}, "dtype='float16': expected float32 or"),
   ('patching', {'blocks': (1, 2)}, 'expected pairs of a first'),
   ('patching', {'quota.train': 0}, 'quota.train is 0: expected at least 1'),
   ('ablation', {'rounds': 0}, 'rounds is 0: expected at least 1'),

@@ -241,6 +241,14 @@ class WorkdirTest(absltest.TestCase):
     with self.assertRaisesRegex(errors.InputError, 'rate=None, not 0.5'):
       cli.finished(self.config, self.workdir, 'last')
 
+  def test_a_field_of_later_may_be_missing_in_an_old_workdir(self):
+    cli.begin(self.config, self.workdir)
+    self.config.dtype = 'float32'
+    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
+    self.config.dtype = 'bfloat16'
+    with self.assertRaisesRegex(errors.InputError, "dtype='float32', not"):
+      cli.finished(self.config, self.workdir, 'last')
+
   def test_a_chosen_cache_of_programs_is_kept(self):
     jax.config.update('jax_compilation_cache_dir', '/chosen')
     cli.begin(self.config, self.workdir)

@@ -1,0 +1,33 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Fields that configs got later, and what was done before there were they.
+
+A config that has such a field at its value of before asks for the same as one
+without it. So results and folders that were made earlier stay those of the
+config of now.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+# By stage, the fields of its config and their values of before.
+_BEFORE: dict[str, dict[str, Any]] = {
+  'evaluate_fidelity': {'dtype': 'float32', 'keep_unstable': False},
+  'make_explanations': {'dtype': 'float32', 'keep_unstable': False},
+  'train_explainer': {'dtype': 'float32'},
+}
+
+
+def left_out(stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a stage's config without later fields at their values of before."""
+  before = _BEFORE.get(stage, {})
+  return {
+    name: value
+    for name, value in config.items()
+    if name not in before or value != before[name]
+  }
+
+
+def put_in(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns an old config with the later fields of a new one of its stage."""
+  values = {n: v for before in _BEFORE.values() for n, v in before.items()}
+  return {**{n: v for n, v in values.items() if n in new}, **old}
