@@ -9,6 +9,7 @@ fails. docs/divergence.md says how to go on from there.
 """
 
 from collections.abc import Iterator
+import os
 import sys
 
 from absl import flags
@@ -18,13 +19,14 @@ from launch import cli
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.validation import canaries
 from selfexplain_jax.validation import check as check_lib
 from selfexplain_jax.validation import comparison
 from selfexplain_jax.validation import stored
 
-_MODEL = flags.DEFINE_string('model', None, 'Hugging Face directory.')
+_MODEL = flags.DEFINE_string('model', None, 'Hugging Face directory or hub id.')
 _REFERENCE = flags.DEFINE_bool(
   'reference', False, 'Also compare with `transformers`.'
 )
@@ -97,7 +99,7 @@ def run() -> int:
   if _REFERENCE.value:
     _reference()  # Not after all the other work.
   failed = []
-  for check in checks(_MODEL.value):
+  for check in checks(os.fspath(hub.local(_MODEL.value))):
     print(check)
     failed += [] if check.ok else [check]
   for check in failed[:1]:
