@@ -28,12 +28,15 @@ RUNTIME = (
   # still change between releases; training/checkpoints.py alone uses it.
   'orbax-checkpoint==0.12.8',
   'pyarrow>=21',
+  'pyyaml>=6,<7',
   'safetensors>=0.6,<1',
   'scipy>=1.15,<2',
   'tensorboardX>=2.6,<3',
   'tensorstore>=0.1.84,<0.2',
   'tokenizers>=0.22,<1',
   'tqdm>=4.67,<5',
+  # For chat templates, which it renders without torch.
+  'transformers>=5,<6',
 )
 
 EXTRAS = {
@@ -44,7 +47,7 @@ EXTRAS = {
     'ruff>=0.17,<0.18',
   ),
   # Parity of models, sites and adapters with the PyTorch implementations.
-  'reference': ('peft', 'torch', 'transformers>=5'),
+  'reference': ('peft', 'torch'),
   # What the benchmarks run beside this package. Each of the two wants an
   # environment of its own: dictionary-learning needs an old nnsight.
   'peers': ('nnsight', 'sae-lens', 'transformer-lens'),

@@ -23,6 +23,11 @@ def get_config() -> ml_collections.ConfigDict:
   config.task_weights = dict(features=0.5, patching=1.0, ablation=1.0)
   config.initial = ''
   config.target = ''  # For a ridge projection alone.
+  # How questions are worded: 'world'; 'text', for models that read any text;
+  # or a file of published phrasings. Chat models may be asked as a user asks,
+  # and answer as the assistant.
+  config.phrasings = 'world'
+  config.chat = False
   config.seed = 0
   # Of activations, and of parameters that are not trained.
   config.dtype = 'float32'

@@ -28,6 +28,7 @@ def run(
   cli.require_least(config, seed=0)
   cli.require_dtype(config)
   task = table.task(config.task)
+  prepare = table.maker(config.task, config.get('maker', table.EFFECTS))
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
@@ -38,7 +39,7 @@ def run(
     target = task_lib.Target(
       model, tokenizer, config.target, huggingface.weight_hash(config.target)
     )
-    maker = task.prepare(target, config)
+    maker = prepare(target, config)
     logging.info('Explaining: %s', maker.plan)
     if dry_run:
       return

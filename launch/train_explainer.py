@@ -19,6 +19,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
+from selfexplain_jax.data import phrasings as phrasings_lib
 from selfexplain_jax.data import pipeline
 from selfexplain_jax.data import questions as questions_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -71,7 +72,10 @@ def run(
     for name, explained in sets.items()
   }
   languages = {name: table.task(name).language for name in sets}
-  phrasings = {name: spoken.PHRASINGS for name, spoken in languages.items()}
+  phrasings = {
+    name: phrasings_lib.find(config.phrasings, spoken)
+    for name, spoken in languages.items()
+  }
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # Weights that are trained stay in float32, whatever they are run in.
@@ -99,7 +103,15 @@ def run(
     )
     rows = pipeline.PackedRows(
       [
-        _examples(name, config, explained, chosen[name], tokenizer, injection)
+        _examples(
+          name,
+          config,
+          explained,
+          chosen[name],
+          tokenizer,
+          injection,
+          phrasings[name],
+        )
         for name, explained in sets.items()
       ],
       seed=config.seed,
@@ -135,7 +147,9 @@ def run(
     watch = validation.Validation(
       sets,
       languages,
-      explainer_lib.Explainer(model, tokenizer, injection, phrasings),
+      explainer_lib.Explainer(
+        model, tokenizer, injection, phrasings, config.chat
+      ),
       workdir,
       config,
       {
@@ -273,6 +287,7 @@ def _examples(
   chosen: np.ndarray,
   tokenizer,
   injection: injection_lib.Injection,
+  phrasings: tuple[str, ...],
 ) -> pipeline.Examples:
   """Encodes the training examples of one task."""
   language = table.task(name).language
@@ -285,7 +300,7 @@ def _examples(
   return pipeline.Examples(
     task=name,
     questions=questions_lib.encode(
-      rows, tokenizer, language, language.PHRASINGS
+      rows, tokenizer, language, phrasings, config.chat
     ),
     vectors=np.zeros_like(vectors) if config.text_only else vectors,
     count=count,

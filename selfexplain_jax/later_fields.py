@@ -13,7 +13,7 @@ from typing import Any
 _BEFORE: dict[str, dict[str, Any]] = {
   'evaluate_fidelity': {'dtype': 'float32', 'keep_unstable': False},
   'make_explanations': {'dtype': 'float32', 'keep_unstable': False},
-  'train_explainer': {'dtype': 'float32'},
+  'train_explainer': {'chat': False, 'dtype': 'float32', 'phrasings': 'world'},
 }
 
 

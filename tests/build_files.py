@@ -33,6 +33,7 @@ RESULTS = 'experiments/results'
 # Distributions that are not named like the module that is imported.
 DISTRIBUTIONS = {
   'absl': 'absl_py',
+  'yaml': 'pyyaml',
   'jinja2': 'jinja2',
   'orbax': 'orbax_checkpoint',
   'tensorboardX': 'tensorboardx',

@@ -13,6 +13,7 @@ from safetensors import numpy as safetensors_numpy
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.data import questions
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.models import artefact
@@ -33,12 +34,19 @@ class Explainer:
     tokenizer: its tokenizer.
     injection: how vectors enter, with what was learnt about them.
     phrasings: by question type, the phrasings that it was trained on.
+    chat: whether it is asked as a user asks and answers as an assistant.
   """
 
   model: decoder.Decoder
   tokenizer: tokenizer_lib.Tokenizer
   injection: injection_lib.Injection
   phrasings: Mapping[str, tuple[str, ...]]
+  chat: bool = False
+
+  @property
+  def end_id(self) -> int:
+    """The token that ends its answers."""
+    return questions.end_id(self.tokenizer, self.chat)
 
   def save(self, directory: files.PathLike, training: dict[str, Any]) -> None:
     """Writes the explainer; `training` says how it came to be."""
@@ -58,6 +66,7 @@ class Explainer:
       ],
       'target_width': None if projection is None else projection.shape[2],
       'phrasings': {task: list(own) for task, own in self.phrasings.items()},
+      'chat': self.chat,
       'training': training,
     }
     files.write_json(folder / _FILE, note)
@@ -123,6 +132,7 @@ def load(
     )
     target_width = note['target_width']
     phrasings = {task: tuple(own) for task, own in note['phrasings'].items()}
+    chat = note.get('chat', False)  # Older ones never did.
   except KeyError as e:
     raise errors.InputError(f'{name} lacks the field {e}') from e
   expected = injection_lib.shapes(
@@ -132,7 +142,7 @@ def load(
     with jax.set_mesh(mesh):
       learnt = injection_lib.place(_read(directory, expected))
     injection = injection.with_parameters(learnt)
-  return Explainer(model, tokenizer, injection, phrasings)
+  return Explainer(model, tokenizer, injection, phrasings, chat)
 
 
 def _note(directory: files.PathLike) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Validation:
       [phrasings[0] for phrasings in asked.questions.question_ids],
       vectors,
       asked.blocks,
-      end_id=now.tokenizer.eos_id,
+      end_id=now.end_id,
       new_tokens=max(map(len, asked.questions.answer_ids)) + 2,
     )
     said = [now.tokenizer.decode(ids) for ids in answers.ids]
@@ -184,6 +184,7 @@ def _encode(
     explainer.tokenizer,
     language,
     explainer.phrasings[language.NAME][:1],
+    explainer.chat,
   )
   vectors = explained.shown(chosen)
   if config.text_only:

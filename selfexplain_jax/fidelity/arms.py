@@ -50,9 +50,14 @@ def say(
   language, tokenizer = asked.task.language, explainer.tokenizer
   rows = list(asked.rows) if rows is None else rows
   phrasings = explainer.phrasings.get(language.NAME, language.PHRASINGS)
-  encoded = questions_lib.encode(rows, tokenizer, language, phrasings[:1])
-  shown = tokenizer.encode(examples) if examples else []
-  bos = 0 if tokenizer.bos_id is None else 1  # Every question begins with it.
+  encoded = questions_lib.encode(
+    rows,
+    tokenizer,
+    language,
+    phrasings[:1],
+    explainer.chat,
+    f'{examples} ' if examples else '',
+  )
   # Those of the vectors, also where the question names others.
   layers = np.array([language.layers(row) for row in asked.rows])
   showing = np.array([bool(row['vectors']) for row in rows])
@@ -65,10 +70,10 @@ def say(
   answers = answering.ask(
     explainer.model,
     explainer.injection,
-    [[*q[0][:bos], *shown, *q[0][bos:]] for q in encoded.question_ids],
+    [phrased[0] for phrased in encoded.question_ids],
     vectors_NxKxD,
     blocks,
-    end_id=tokenizer.eos_id,
+    end_id=explainer.end_id,
     new_tokens=max(len(ids) for ids in encoded.answer_ids) + 2,
   )
   return said_lib.Said(

@@ -11,6 +11,7 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.tasks import changes as changes_lib
 from selfexplain_jax.tasks import task as task_lib
 
 # Runs the interventions of records, given their vectors, f32[N, D].
@@ -63,7 +64,7 @@ def rerun(
   clean = effects_lib.run_clean(target.model, tokens, lengths)
   treated = intervene(target, rows, explained.shown(chosen)[:, 0])
   texts = [
-    [target.tokenizer.token(int(t)) for t in effects.token]
+    [target.tokenizer.text(int(t)) for t in effects.token]
     for effects in (clean, treated)
   ]
   changed = clean.token != treated.token
@@ -75,8 +76,10 @@ def rerun(
     clean=clean,
     treated=treated,
     effects=[
-      claims.Claim(bool(c), after if c else before)
-      for c, before, after in zip(changed, *texts, strict=True)
+      claims.Claim(
+        bool(changed[n]), changes_lib.content(row, texts[int(changed[n])][n])
+      )
+      for n, row in enumerate(rows)
     ],
     clean_token=texts[0],
     treated_token=texts[1],

@@ -4,14 +4,19 @@
 A tokenizer is a folder with two files of Hugging Face's form: `tokenizer.json`
 and `special_tokens_map.json`, which names the token of each role (`bos_token`,
 `eos_token`, ...; `vector_token` and its two neighbours are ours). Ids are
-looked up through these names and never written down.
+looked up through these names and never written down. One of a chat model has a
+template besides, which `transformers` renders.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
+import functools
 import json
+import os
 import re
+from typing import Any
 
+import jinja2
 import tokenizers
 
 from selfexplain_jax import errors
@@ -30,6 +35,23 @@ SPECIAL_TOKENS = {
   'sep_token': '<|sep|>',
 }
 
+# What stands around a vector and for it in models that were made without:
+# tokens that they have and never learnt (method B.1), by family.
+_RESERVED = (
+  (
+    '<|reserved_special_token_10|>',
+    '<|reserved_special_token_12|>',
+    '<|reserved_special_token_11|>',
+  ),
+  ('<|vision_start|>', '<|vision_pad|>', '<|vision_end|>'),
+  ('<unused10>', '<unused12>', '<unused11>'),
+)
+_VECTOR_ROLES = ('vector_begin_token', 'vector_token', 'vector_end_token')
+
+# The vector between its two neighbours (method B.1), by which it is found: its
+# own embedding is never the same twice.
+VECTOR = ' '.join(SPECIAL_TOKENS[role] for role in _VECTOR_ROLES)
+
 # Words of their own even where no space surrounds them.
 PUNCTUATION = ('<<<', '>>>', '<', '>', '.', ',', ':', '?')
 
@@ -37,6 +59,7 @@ _TOKENIZER_FILE = 'tokenizer.json'
 _SPECIAL_FILE = 'special_tokens_map.json'
 # Later releases of Hugging Face's library write the same names here instead.
 _CONFIG_FILE = 'tokenizer_config.json'
+_TEMPLATE_FILE = 'chat_template.jinja'
 
 
 class Tokenizer:
@@ -44,14 +67,21 @@ class Tokenizer:
 
   Attributes:
     special: the token of each role, with the keys of `SPECIAL_TOKENS`.
+    chat_template: in Jinja, of chat models; None of others.
   """
 
-  def __init__(self, backend: tokenizers.Tokenizer, special: Mapping[str, str]):
+  def __init__(
+    self,
+    backend: tokenizers.Tokenizer,
+    special: Mapping[str, str],
+    chat_template: str | None = None,
+  ):
     """Wraps `backend`, whose vocabulary must hold the tokens in `special`."""
     backend.no_padding()
     backend.no_truncation()
     self._backend = backend
     self.special = dict(special)
+    self.chat_template = chat_template
     for role in special:
       self.special_id(role)
 
@@ -103,6 +133,24 @@ class Tokenizer:
       )
     return found
 
+  def text(self, token_id: int) -> str:
+    """Returns what a token adds to a text, such as ' Paris'.
+
+    Special tokens are written as they are named.
+
+    Raises:
+      errors.InputError: if no token has this id.
+    """
+    return self._backend.decode([token_id]) or self.token(token_id)
+
+  def vector_text(self) -> str:
+    """Returns the vector token between its two neighbours, as text."""
+    for role in _VECTOR_ROLES:
+      self.special_id(role)  # Says which is missing.
+    tokens = [self.special[role] for role in _VECTOR_ROLES]
+    own = [SPECIAL_TOKENS[role] for role in _VECTOR_ROLES]
+    return VECTOR if tokens == own else ''.join(tokens)
+
   def encode(self, text: str) -> list[int]:
     """Returns the ids of `text`, nothing added; see `encode_batch`."""
     return self.encode_batch([text])[0]
@@ -153,23 +201,114 @@ class Tokenizer:
       self._backend.encode_special_tokens = False
     return ids if self.bos_id is None else [self.bos_id, *ids]
 
-  def decode(self, ids: Iterable[int]) -> str:
-    """Returns the text of `ids` without special tokens.
+  def encode_chat(
+    self, messages: Sequence[Mapping[str, str]], begun: str = ''
+  ) -> list[int]:
+    """Returns the ids of a chat up to where the assistant goes on.
+
+    Models that can think are told not to: their thoughts are empty.
+
+    Args:
+      messages: with `role` (`system`, `user` or `assistant`) and `content`.
+      begun: how the assistant has begun its answer.
+
+    Raises:
+      errors.InputError: if this is no chat model's tokenizer, its template
+        refuses the messages, or BOS comes anywhere but first.
+    """
+    text = self.render(messages, answering=True) + begun
+    ids = self.encode(text)
+    if self.bos_id in ids[1:]:
+      raise errors.InputError(
+        f'chat {text[:80]!r} has {self.special["bos_token"]} inside: expected '
+        'it at the beginning alone, where the template writes it'
+      )
+    return ids
+
+  @functools.cached_property
+  def end_of_turn_id(self) -> int:
+    """The token after an assistant's last one; `InputError` without a template.
+
+    It is read off the template: a model's end token may be another.
+    """
+    asked = {'role': 'user', 'content': 'a'}
+    answered = {'role': 'assistant', 'content': 'bcb'}
+    whole = self.render([asked, answered], answering=False)
+    _, found, rest = whole.rpartition('bcb')
+    ids = self.encode(rest) if found else []
+    if not ids:
+      raise errors.InputError(
+        'the chat template ends an answer with nothing: expected a token that '
+        'ends the turn'
+      )
+    return ids[0]
+
+  def render(
+    self, messages: Sequence[Mapping[str, str]], answering: bool
+  ) -> str:
+    """Returns a chat as text; see `encode_chat`.
+
+    Args:
+      messages: as there.
+      answering: whether the beginning of an assistant's turn comes at the end.
+    """
+    if self.chat_template is None:
+      raise errors.InputError(
+        'this tokenizer has no chat template: expected that of a chat model, '
+        f'in {_TEMPLATE_FILE} or {_CONFIG_FILE}'
+      )
+    try:
+      return self._renderer.apply_chat_template(
+        [dict(message) for message in messages],
+        tokenize=False,
+        add_generation_prompt=answering,
+        enable_thinking=False,
+      )
+    except jinja2.TemplateError as e:
+      roles = ', '.join(message['role'] for message in messages)
+      raise errors.InputError(
+        f'the chat template refuses messages of {roles}: {e}'
+      ) from e
+
+  @functools.cached_property
+  def _renderer(self) -> Any:
+    """The library's tokenizer, which renders templates in a sandbox."""
+    return _transformers().PreTrainedTokenizerFast(
+      tokenizer_object=self._backend,
+      chat_template=self.chat_template,
+      **{
+        role: token
+        for role, token in self.special.items()
+        if role in ('bos_token', 'eos_token', 'pad_token', 'unk_token')
+      },
+    )
+
+  def decode(self, ids: Iterable[int], special: bool = False) -> str:
+    """Returns the text of `ids`.
 
     Words of a world are joined by single spaces.
+
+    Args:
+      ids: the tokens.
+      special: whether special tokens are written too.
     """
-    return self._backend.decode(list(ids), skip_special_tokens=True)
+    return self._backend.decode(list(ids), skip_special_tokens=not special)
 
   def digest(self) -> str:
-    """Returns a hash of both files' content, as hex."""
-    return files.digest_json([json.loads(self._backend.to_str()), self.special])
+    """Returns a hash of the files' content, as hex."""
+    content = [json.loads(self._backend.to_str()), self.special]
+    if self.chat_template is not None:
+      content.append(self.chat_template)
+    return files.digest_json(content)
 
   def save(self, directory: files.PathLike) -> None:
-    """Writes the two files, so that `load` gives an equal tokenizer."""
+    """Writes the files, so that `load` gives an equal tokenizer."""
     folder = files.path(directory)
     text = self._backend.to_str(pretty=True)
     files.write_text(folder / _TOKENIZER_FILE, text + '\n')
     files.write_json(folder / _SPECIAL_FILE, self.special)
+    if self.chat_template is not None:
+      files.write_text(folder / _TEMPLATE_FILE, self.chat_template)
 
   def _check_known(self, text: str, encoding: tokenizers.Encoding) -> None:
     """Raises `errors.InputError` if a word of `text` became the unknown one."""
@@ -208,9 +347,16 @@ def load(directory: files.PathLike) -> Tokenizer:
     name for name in (_CONFIG_FILE, _SPECIAL_FILE) if (folder / name).exists()
   ] or [_SPECIAL_FILE]
   special: dict[str, str] = {}
+  template = None
   for name in present:
-    special |= _special_tokens(files.read_json(folder / name, 'special tokens'))
-  return Tokenizer(backend, special)
+    noted = files.read_json(folder / name, 'special tokens')
+    special |= _special_tokens(noted)
+    template = _template(noted, folder / name) or template
+    if noted.get('add_bos_token') is False:
+      special.pop('bos_token', None)  # It has one, and is not to see it.
+  if (folder / _TEMPLATE_FILE).exists():
+    template = (folder / _TEMPLATE_FILE).read_text()
+  return Tokenizer(backend, _with_vector_tokens(backend, special), template)
 
 
 def word_tokenizer(
@@ -302,3 +448,38 @@ def _special_tokens(content: Mapping[str, object]) -> dict[str, str]:
     if role.endswith('_token') and isinstance(token, str):
       found[role] = token
   return found
+
+
+def _with_vector_tokens(
+  backend: tokenizers.Tokenizer, special: Mapping[str, str]
+) -> dict[str, str]:
+  """Adds the roles around a vector, if the vocabulary has tokens for them."""
+  if any(role in special for role in _VECTOR_ROLES):
+    return dict(special)
+  for tokens in _RESERVED:
+    if all(backend.token_to_id(token) is not None for token in tokens):
+      return {**special, **dict(zip(_VECTOR_ROLES, tokens, strict=True))}
+  return dict(special)
+
+
+def _template(content: Mapping[str, Any], where: Any) -> str | None:
+  """Returns the chat template in a config: the default one of several."""
+  found = content.get('chat_template')
+  if isinstance(found, list):
+    named = {t.get('name'): t.get('template') for t in found}
+    found = named.get('default')
+  if found is not None and not isinstance(found, str):
+    raise errors.InputError(
+      f'{where} has a chat_template of type {type(found).__name__}: expected '
+      'a text'
+    )
+  return found
+
+
+def _transformers() -> Any:
+  """Imports the library when it is needed: it takes its time."""
+  # Without this it complains of the deep learning frameworks that are missing.
+  os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')
+  import transformers  # noqa: PLC0415
+
+  return transformers

@@ -3,7 +3,8 @@
 
 The question names a span of the text, says whether it is removed or what stands
 in its place, and writes the text as it is then. It shows no vector. Answers are
-one of the two sentences of `fidelity.claims` (method A.3).
+one of the two sentences of `fidelity.claims` (method A.3). In a chat the text
+is the user's message, and the question is asked at its end.
 """
 
 from collections.abc import Mapping
@@ -55,6 +56,17 @@ PHRASINGS: tuple[str, ...] = (
   'How does the output change?',
 )
 
+# For models that read any text: the text is a message with a hint in it.
+TEXT_PHRASINGS: tuple[str, ...] = (
+  '{text}\n\nWithout <{span}>, how would your answer change?',
+  '{text}\n\nSuppose <{span}> were not there: what would you answer then?',
+  '{text}\n\nDoes your answer rest on <{span}>? Say what it is without.',
+  '{text}\n\nIf <{span}> is taken out, does the most likely answer change?',
+  '{text}\n\nHow much does <{span}> sway you? Give the answer without it.',
+)
+
+FIELDS = {'prompt': '{text}', 'user_prompt': '{text}'}
+
 _CHANGES = {
   REMOVED: 'without <{span}>',
   REPLACED: 'with <{replacement}> for <{span}>',
@@ -66,13 +78,17 @@ def question(record: Mapping[str, Any], phrasing: str) -> str:
 
   Args:
     record: a record of `SCHEMA`.
-    phrasing: one of `PHRASINGS`, or of a user's own with the same fields.
+    phrasing: one of `PHRASINGS` or `TEXT_PHRASINGS`, or of a user's own with
+      the same fields.
   """
   change = _CHANGES[record['treatment']].format(
     span=record['span_text'], replacement=record['replacement_text']
   )
   return phrasing.format(
-    text=record['text'], change=change, ablated=record['ablated_text']
+    text=record['text'],
+    change=change,
+    ablated=record['ablated_text'],
+    span=record['span_text'].strip(),
   )
 
 

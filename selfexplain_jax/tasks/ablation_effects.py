@@ -258,7 +258,7 @@ def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
       new_tokens=1,
       end_id=-1,
     )
-    said.append([target.tokenizer.token(int(t)) for t in made.tokens[:, 0]])
+    said.append([target.tokenizer.text(int(t)) for t in made.tokens[:, 0]])
   return [
     claims.render(before != after, after)
     for before, after in zip(*said, strict=True)

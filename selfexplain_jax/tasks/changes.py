@@ -19,19 +19,14 @@ from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 Record = Mapping[str, Any]
 
-# The vector between its two neighbours (method B.1), by which it is found: its
-# own embedding is never the same twice.
-VECTOR = ' '.join(
-  tokenizer_lib.SPECIAL_TOKENS[f'vector{part}_token']
-  for part in ('_begin', '', '_end')
-)
-
 SCHEMA = pa.schema(
   [
     *explanations.COMMON,
     ('prompt_kind', pa.string()),
     ('prompt_ids', pa.list_(pa.int32())),
     ('text', pa.string()),
+    ('system', pa.string()),
+    ('content_prefix', pa.string()),
     ('clean_id', pa.int32()),
     ('treated_id', pa.int32()),
     ('clean_token', pa.string()),
@@ -47,9 +42,18 @@ SCHEMA = pa.schema(
 def answer(record: Record) -> str:
   """Renders the answer of a record from its effect."""
   changed = record['changed']
-  return claims.render(
-    changed, record['treated_token' if changed else 'clean_token']
-  )
+  token = record['treated_token' if changed else 'clean_token']
+  return claims.render(changed, content(record, token))
+
+
+def content(record: Record, token: str) -> str:
+  """Returns what a claim says of an output token.
+
+  Records may say what the target was made to begin its answer with. A token
+  that would close the claim is spaced out.
+  """
+  spaced = token.replace('>>>', '> > >')
+  return f'{record.get("content_prefix") or ""}{spaced}'
 
 
 def right(said: str, record: Record) -> bool:
@@ -91,9 +95,11 @@ def effect(
   return {
     'clean_id': before,
     'treated_id': after,
-    'clean_token': tokenizer.token(before),
-    'treated_token': tokenizer.token(after),
+    'clean_token': tokenizer.text(before),
+    'treated_token': tokenizer.text(after),
     'clean_margin': float(clean.margin[clean_row]),
     'treated_margin': float(treated.margin[treated_row]),
     'changed': before != after,
+    'system': None,
+    'content_prefix': '',
   }

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from selfexplain_jax.data import explanations
+from selfexplain_jax.data import questions
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import labels
 
@@ -44,15 +45,28 @@ PHRASINGS: tuple[str, ...] = (
 )
 
 
+# For models that read any text; an answer goes on where these end.
+TEXT_PHRASINGS: tuple[str, ...] = (
+  'In layer {layer} the direction {vector} stands for ',
+  'What {vector} of layer {layer} means: ',
+  'Texts on which {vector} is active at layer {layer} are about ',
+  'Description of the layer {layer} feature {vector}: ',
+  'Layer {layer}, {vector}: active on ',
+)
+
+
+FIELDS = {'feature': '{vector}', 'layer': '{layer}'}
+
+
 def question(record: Mapping[str, Any], phrasing: str) -> str:
   """Renders the question of a record.
 
   Args:
     record: a record of `SCHEMA`.
-    phrasing: one of `PHRASINGS`, or of a user's own with the same fields; the
-      vector must occur in it once.
+    phrasing: one of `PHRASINGS` or `TEXT_PHRASINGS`, or of a user's own with
+      the same fields; the vector must occur in it once.
   """
-  return phrasing.format(layer=record['layer'], vector=changes.VECTOR)
+  return phrasing.format(layer=record['layer'], vector=questions.VECTOR)
 
 
 def answer(record: Mapping[str, Any]) -> str:

@@ -1,17 +1,20 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Activation patching as a question: what does this vector do there?
 
-The question names the text, the token and the layers, and shows the vector
-where it is put: in a second copy of the text, in the token's place. So the
-explainer can read the patched text as the target did. Answers are one of the
-two sentences of `fidelity.claims` (method A.2).
+The question names the text, the token and the layers, and shows the vector. To
+small explainers it is shown where it is put: in a second copy of the text, in
+the token's place, so that they can read the patched text as the target did; to
+others by itself, as in the paper. Answers are one of the two sentences of
+`fidelity.claims` (method A.2).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from selfexplain_jax.data import questions
+from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.tasks import changes
 
 NAME = 'patching'
@@ -60,6 +63,30 @@ PHRASINGS: tuple[str, ...] = (
 )
 
 
+# For models that read any text (method A.2). A vector is put in the place of
+# the token's activation, and that is what these say.
+TEXT_PHRASINGS: tuple[str, ...] = (
+  'Text: <<<{text}>>>\nAt layers {layer_list} the activation at <{token}> is '
+  'replaced by {vector}. How does the most likely output change?\n',
+  'A model reads <<<{text}>>>. Its hidden state at <{token}> in layers '
+  '{layer_list} is set to {vector}. What does it say next?\n',
+  'Suppose {vector} stands in place of the activation of <{token}>, layers '
+  '{layer_list}, while this is read: <<<{text}>>>. Does the output change?\n',
+  'Given <<<{text}>>>, what comes next once layers {layer_list} hold {vector} '
+  'at <{token}>?\n',
+  'Patch: {vector} at <{token}>, layers {layer_list}. Input: <<<{text}>>>. '
+  'What is the effect on the output?\n',
+)
+
+
+FIELDS = {
+  'feature': '{vector}',
+  'input': '{text}',
+  'layer': '{layer_list}',
+  'tokens': '<{token}>',
+}
+
+
 def layers_text(first: int, last: int) -> str:
   """Writes a block of layers: '3', or '2 to 4'."""
   return str(first) if first == last else f'{first} to {last}'
@@ -70,17 +97,32 @@ def question(record: Mapping[str, Any], phrasing: str) -> str:
 
   Args:
     record: a record of `SCHEMA`.
-    phrasing: one of `PHRASINGS`, or of a user's own with the same fields; the
-      vector must occur in it once, through {patched} or {vector}.
+    phrasing: one of `PHRASINGS` or `TEXT_PHRASINGS`, or of a user's own with
+      the same fields; the vector must occur in it once, through {patched},
+      whose pieces are words, or {vector}.
   """
-  pieces = (record['before'], changes.VECTOR, record['after'])
+  first, last = record['first_layer'], record['last_layer']
+  pieces = (record['before'], questions.VECTOR, record['after'])
   return phrasing.format(
     text=record['text'],
     token=record['token_text'],
-    layers=layers_text(record['first_layer'], record['last_layer']),
+    layers=layers_text(first, last),
+    layer_list=', '.join(map(str, range(first, last + 1))),
     patched=' '.join(piece for piece in pieces if piece),
-    vector=changes.VECTOR,
+    vector=questions.VECTOR,
   )
+
+
+def pieces(
+  tokenizer: tokenizer_lib.Tokenizer, ids: Sequence[int], position: int
+) -> dict[str, str]:
+  """Returns the columns that say where in a prompt the vector goes."""
+  start = 0 if tokenizer.bos_id is None else 1
+  return {
+    'before': tokenizer.decode(ids[start:position], special=True),
+    'token_text': tokenizer.text(ids[position]),
+    'after': tokenizer.decode(ids[position + 1 :], special=True),
+  }
 
 
 answer = changes.answer

@@ -345,9 +345,7 @@ def _records(
       'first_layer': patches.config.blocks[block][0],
       'last_layer': patches.config.blocks[block][1],
       'position': position,
-      'before': tokenizer.decode(ids[1:position]),
-      'token_text': tokenizer.decode([ids[position]]),
-      'after': tokenizer.decode(ids[position + 1 :]),
+      **patching.pieces(tokenizer, ids, position),
       **changes.effect(tokenizer, clean, made.effects, base, row),
     }
     records.append({**record, 'answer': patching.answer(record)})

@@ -12,20 +12,25 @@ from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import task as task_lib
 
+# The maker of a set that runs the target on prompts of its own world.
+EFFECTS = 'effects'
+
 TASKS = {
   t.language.NAME: t
   for t in (
     task_lib.Task(
-      features, features_effects.prepare, descriptions.Descriptions()
+      features,
+      {EFFECTS: features_effects.prepare},
+      descriptions.Descriptions(),
     ),
     task_lib.Task(
       patching,
-      patching_effects.prepare,
+      {EFFECTS: patching_effects.prepare},
       changes.Changes(patching_effects.rerun, patching.COPIED),
     ),
     task_lib.Task(
       ablation,
-      ablation_effects.prepare,
+      {EFFECTS: ablation_effects.prepare},
       changes.Changes(
         ablation_effects.rerun,
         ablation.COPIED,
@@ -47,6 +52,25 @@ def task(name: str) -> task_lib.Task:
       f'unknown task {name!r}: expected one of {", ".join(TASKS)}'
     )
   return TASKS[name]
+
+
+def maker(name: str, made_by: str) -> task_lib.Prepare:
+  """Returns what prepares the explanation set of a question type.
+
+  Args:
+    name: of the question type.
+    made_by: name of the maker.
+
+  Raises:
+    errors.InputError: if there is none of these names.
+  """
+  makers = task(name).makers
+  if made_by not in makers:
+    raise errors.InputError(
+      f'config.maker is {made_by!r}: expected one of {", ".join(makers)}, '
+      f'which make sets of {name}'
+    )
+  return makers[made_by]
 
 
 def words(depth: int) -> tuple[str, ...]:

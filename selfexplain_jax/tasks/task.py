@@ -22,13 +22,18 @@ class Language(Protocol):
 
   Attributes:
     NAME: of the question type.
-    PHRASINGS: templates of the question. One is drawn for each visit of an
-      example; evaluation always takes the first.
+    PHRASINGS: templates of the question, for models of a world. One is drawn
+      for each visit of an example; evaluation always takes the first.
+    TEXT_PHRASINGS: the same for models that read any text.
+    FIELDS: what stands for what in published phrasings: a field of them, and
+      the words and fields that take its place.
     SCHEMA: the columns of its records, `explanations.COMMON` first.
   """
 
   NAME: str
   PHRASINGS: tuple[str, ...]
+  TEXT_PHRASINGS: tuple[str, ...]
+  FIELDS: dict[str, str]
   SCHEMA: pa.Schema
 
   def question(self, record: Record, phrasing: str) -> str:
@@ -176,10 +181,11 @@ class Task:
 
   Attributes:
     language: how it is asked and answered.
-    prepare: reads and checks what its explanation set is made from.
+    makers: by name, what reads and checks what its explanation set is made
+      from.
     evaluation: how answers are checked.
   """
 
   language: Language
-  prepare: Prepare
+  makers: Mapping[str, Prepare]
   evaluation: Evaluation

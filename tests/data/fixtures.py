@@ -54,6 +54,8 @@ def _effect(rng: np.random.Generator, relation: int) -> dict[str, Any]:
     'clean_margin': float(np.float32(rng.random())),
     'treated_margin': float(np.float32(rng.random())),
     'changed': changed,
+    'system': None,
+    'content_prefix': '',
     'answer': claims.render(changed, treated),
   }
 

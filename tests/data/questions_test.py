@@ -7,7 +7,6 @@ from absl.testing import parameterized
 from selfexplain_jax import errors
 from selfexplain_jax.data import questions
 from selfexplain_jax.tasks import ablation
-from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
 from tests.data import fixtures
 
@@ -24,7 +23,7 @@ class _Plain:
   """A wording whose question is its phrasing, with the record's text in it."""
 
   def question(self, record, phrasing):
-    return phrasing.format(text=record['text'], v=changes.VECTOR)
+    return phrasing.format(text=record['text'], v=questions.VECTOR)
 
   def answer(self, record):
     return record['answer']

@@ -25,7 +25,6 @@ from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import lora
 from selfexplain_jax.tasks import ablation
-from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.training import state as state_lib
 from tests.data import fixtures
@@ -281,7 +280,7 @@ class Several:
   PHRASINGS = ('{text} {vectors} ?',)
 
   def question(self, record, phrasing):
-    shown = ' '.join([changes.VECTOR] * len(record['vectors']))
+    shown = ' '.join([questions.VECTOR] * len(record['vectors']))
     return phrasing.format(text=record['text'], vectors=shown)
 
   def answer(self, record):

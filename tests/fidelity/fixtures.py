@@ -14,7 +14,7 @@ EXPLAINED = fixtures.explanation_set(60)
 PATCHING = asked.Asked(
   task.Task(
     patching,
-    patching_effects.prepare,
+    {'effects': patching_effects.prepare},
     changes.Changes(patching_effects.rerun, patching.COPIED),
   ),
   EXPLAINED,
@@ -28,7 +28,7 @@ ABLATED = fixtures.ablation_set(60)
 ABLATION = asked.Asked(
   task.Task(
     ablation,
-    ablation_effects.prepare,
+    {'effects': ablation_effects.prepare},
     changes.Changes(
       ablation_effects.rerun,
       ablation.COPIED,

@@ -5,6 +5,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
+from selfexplain_jax.data import questions
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.tasks import changes
@@ -77,7 +78,7 @@ class WordsTest(absltest.TestCase):
 
   def test_the_vector_stands_between_its_neighbours(self):
     self.assertEqual(
-      TOKENIZER.encode(changes.VECTOR),
+      TOKENIZER.encode(questions.VECTOR),
       [
         TOKENIZER.special_id('vector_begin_token'),
         TOKENIZER.vector_id,
@@ -110,6 +111,8 @@ class EffectTest(absltest.TestCase):
         'clean_margin': 1.5,
         'treated_margin': 3.5,
         'changed': True,
+        'system': None,
+        'content_prefix': '',
       },
     )
     unchanged = changes.effect(TOKENIZER, clean, treated, 0, 0)

@@ -5,7 +5,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from selfexplain_jax import errors
-from selfexplain_jax.tasks import changes
+from selfexplain_jax.data import questions
 from selfexplain_jax.tasks import features
 from selfexplain_jax.worlds.biographies import vocabulary
 from tests.data import fixtures
@@ -19,7 +19,7 @@ class QuestionTest(parameterized.TestCase):
     asked = features.question(RECORD, phrasing)
     ids = fixtures.TOKENIZER.encode(asked)
     self.assertEqual(ids.count(fixtures.TOKENIZER.vector_id), 1)
-    self.assertIn(changes.VECTOR, asked)
+    self.assertIn(questions.VECTOR, asked)
     self.assertNotIn('{', asked)
     other = features.question({**RECORD, 'layer': 0}, phrasing)
     self.assertEqual(other, asked.replace('1', '0'))

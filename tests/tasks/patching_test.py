@@ -5,8 +5,8 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from selfexplain_jax import errors
+from selfexplain_jax.data import questions
 from selfexplain_jax.fidelity import claims
-from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import vocabulary
@@ -52,12 +52,12 @@ class QuestionTest(parameterized.TestCase):
   @parameterized.parameters(*patching.PHRASINGS)
   def test_the_vector_stands_where_the_token_stood(self, phrasing):
     asked = patching.question(RECORD, phrasing)
-    self.assertIn(f'anna {changes.VECTOR} plays the', asked)
+    self.assertIn(f'anna {questions.VECTOR} plays the', asked)
     # Neither end leaves a space of an empty part behind.
     at_start = patching.question({**RECORD, 'before': ''}, phrasing)
-    self.assertIn(f'<{changes.VECTOR} plays', at_start)
+    self.assertIn(f'<{questions.VECTOR} plays', at_start)
     at_end = patching.question({**RECORD, 'after': ''}, phrasing)
-    self.assertIn(f'anna {changes.VECTOR}>', at_end)
+    self.assertIn(f'anna {questions.VECTOR}>', at_end)
 
   def test_phrasings_differ(self):
     asked = {patching.question(RECORD, p) for p in patching.PHRASINGS}
@@ -66,7 +66,7 @@ class QuestionTest(parameterized.TestCase):
   def test_a_phrasing_of_a_users_own(self):
     self.assertEqual(
       patching.question(RECORD, '{vector} at {layers} for {token} ?'),
-      f'{changes.VECTOR} at 1 for keller ?',
+      f'{questions.VECTOR} at 1 for keller ?',
     )
 
   @parameterized.parameters((3, 3, '3'), (0, 0, '0'), (2, 4, '2 to 4'))
