@@ -9,10 +9,22 @@ config of now.
 from collections.abc import Mapping
 from typing import Any
 
+# No figures that dictionaries have to have.
+_NOT_EXPECTED = {
+  'l0': [],
+  'l0_tolerance': 0.2,
+  'variance_explained': [],
+  'variance_explained_tolerance': 0.05,
+}
+
 # By stage, the fields of its config and their values of before.
 _BEFORE: dict[str, dict[str, Any]] = {
   'evaluate_fidelity': {'dtype': 'float32', 'keep_unstable': False},
-  'make_explanations': {'dtype': 'float32', 'keep_unstable': False},
+  'make_explanations': {
+    'dtype': 'float32',
+    'expected': _NOT_EXPECTED,
+    'keep_unstable': False,
+  },
   'train_explainer': {'chat': False, 'dtype': 'float32', 'phrasings': 'world'},
 }
 

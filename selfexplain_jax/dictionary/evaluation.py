@@ -53,6 +53,16 @@ class Documents:
       }
 
 
+def whole_documents(tokens_NxT: np.ndarray) -> Documents:
+  """Returns documents without padding, whose losses all weigh the same."""
+  count, length = tokens_NxT.shape
+  return Documents(
+    tokens_NxT,
+    np.full(count, length, np.int32),
+    np.ones((count, length), np.float32),
+  )
+
+
 class Sums(NamedTuple):
   """Sums over seen positions of one layer.
 

@@ -24,6 +24,8 @@ from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.dictionary import evaluation
+from selfexplain_jax.dictionary import published_figures
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import labels as labels_lib
@@ -49,7 +51,7 @@ class Maker:
       how many of which length, for labels and for scores; `threshold`, the
       least correlation of a label; `shares` of validation and test features,
       and of labels that are for test alone; `unlabelled`, activations and
-      differences for each layer.
+      differences for each layer; `expected`, figures of the dictionaries.
   """
 
   target: task.Target
@@ -87,21 +89,15 @@ class Maker:
     scored, end = corpora.whole(self.corpus, end, asked.scores, asked.length)
     return labelled, scored, end
 
-  @functools.cached_property
-  def prompts(self) -> prompts_lib.Prompts | None:
-    """Prompts whose activations differ by whom they ask about.
-
-    None of text files: nothing says which two ask the same of two people.
-    """
-    return self.corpus.prompts()
-
   def make(self) -> task.Made:
     """Makes the records.
 
     Raises:
-      errors.InputError: if a split has no labelled feature.
+      errors.InputError: if a split has no labelled feature, or dictionaries
+        are not what they are expected to be.
     """
     labelled, scored, end = self.documents
+    self._require_figures(scored)
     records: list[dict[str, Any]] = []
     vectors: list[np.ndarray] = []
     notes: dict[str, Any] = {
@@ -111,8 +107,6 @@ class Maker:
       'dictionary_models': list(self.dictionary.models),
       'by_layer': {},
     }
-    if self.prompts is None:
-      notes['without_differences'] = 'the corpus has no facts to ask about'
     for layer in self.dictionary.layers:
       made = self.labeller.label(self._read(labelled, layer))
       directions = iter(
@@ -156,6 +150,25 @@ class Maker:
     return task.Made(
       [records[i] for i in order], np.stack(vectors), notes, scored
     )
+
+  def _require_figures(self, documents: np.ndarray) -> None:
+    """Measures the dictionaries, if it is known what they should be worth."""
+    expected = self.config.expected
+    if not published_figures.given(expected):
+      return
+    found = evaluation.evaluate(
+      self.target.model,
+      self.dictionary.by_layer,
+      self.dictionary.site,
+      evaluation.whole_documents(documents),
+      _BATCH,
+    )
+    width = self.target.model.config.width
+    wrong = published_figures.misses(found, width, expected)
+    if wrong:
+      raise errors.InputError(
+        f'the dictionaries are not as config.expected says: {"; ".join(wrong)}'
+      )
 
   def _read(
     self, documents: np.ndarray, layer: int
@@ -228,9 +241,9 @@ class Maker:
         resid[0, n, place],
       )
 
-    prompts = self.prompts
+    prompts = self.corpus.prompts()
     if prompts is None:
-      return
+      return  # Nothing says which two texts ask the same of two people.
     kinds = np.array(prompts.kind)
     first = rng.choice(len(prompts), count)
     # Somebody with another first name, whose activations differ everywhere.
@@ -261,12 +274,11 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
   Args:
     target: the target, of the biographies world.
-    config: of the explanation set; `dictionary` names the dictionaries, and
-      `corpus`, if there is one, text files (`corpora.named`).
+    config: of the explanation set; `dictionary` names the dictionaries.
 
   Raises:
-    errors.InputError: if the dictionaries are of another model, a number makes
-      no sense, or the corpus cannot be read or is too small.
+    errors.InputError: if the dictionaries are of another model, or a number
+      makes no sense.
   """
   asked = config.documents
   for name, value, least in (
@@ -292,31 +304,21 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'config.shares is {dict(shares)}: expected none below 0, and something '
       'left for training'
     )
-  corpus = corpora.named(config, target.directory, target.tokenizer)
+  read = pretraining.load(target.directory)
+  corpus = corpora.Biographies(read, target.tokenizer)
   dictionary = dictionaries.load(
     config.dictionary, target.weight_hash, target.model.config
   )
-  labeller, labels = _concepts(target, config.threshold)
+  published_figures.check_config(config.expected, dictionary.layers)
+  labeller = concept_labels.ConceptLabeller(
+    read.world, target.tokenizer, config.threshold
+  )
+  labels = {
+    'name': simulation.BIOGRAPHIES,
+    'world_seed': read.world_seed,
+    'people': read.people,
+  }
   maker = Maker(target, dictionary, corpus, labeller, labels, config)
   # Read already, so that it is said at once if there are too few.
   _ = maker.documents
   return maker
-
-
-def _concepts(
-  target: task.Target, threshold: float
-) -> tuple[labels_lib.Labeller, dict[str, Any]]:
-  """Returns what labels features with concepts of the target's world.
-
-  Returns:
-    The labeller, and the manifest's note of where labels come from.
-  """
-  known = pretraining.load(target.directory)
-  labeller = concept_labels.ConceptLabeller(
-    known.world, target.tokenizer, threshold
-  )
-  return labeller, {
-    'name': simulation.BIOGRAPHIES,
-    'world_seed': known.world_seed,
-    'people': known.people,
-  }

@@ -109,11 +109,7 @@ class TrainDictionaryTest(parameterized.TestCase):
       {'length': 1 << 20},
       r'documents.length is 1048576: expected',
     ),
-    (
-      'texts',
-      {},
-      "source is 'texts': expected 'biographies', 'documents', 'text'",
-    ),
+    ('texts', {}, "source is 'texts': expected 'biographies', 'documents' or"),
   )
   def test_refuses_documents_by_name(self, source, change, message):
     config = dump.get_config('documents')
