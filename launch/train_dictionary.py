@@ -3,6 +3,7 @@
 
 Writes WORKDIR/dictionaries, a directory of SAELens for each layer, and
 WORKDIR/metrics.json, which says how they do on documents that are held out.
+WORKDIR/corpus.json is the store's.
 """
 
 import functools
@@ -18,6 +19,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.activations import reader
+from selfexplain_jax.data import corpus_notes
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import evaluation
 from selfexplain_jax.dictionary import rows as rows_lib
@@ -64,6 +66,8 @@ def run(
   layers = _layers(config, store)
   weight_hash = _check_target(config, store)
   prompts = prompts_lib.read(config.store)
+  corpus = corpus_notes.read(config.store)
+  corpus_notes.refuse_other(corpus, workdir)
   rows = rows_lib.ShuffledRows(
     store,
     config.site,
@@ -95,6 +99,7 @@ def run(
   if dry_run:
     return
   cli.begin(config, workdir)
+  corpus_notes.write(corpus, workdir)
 
   # The step, under the mesh.
   with jax.set_mesh(mesh):

@@ -5,9 +5,10 @@ r"""Trains a dictionary for every layer of a world model.
     --config=experiments/features/dictionary.py --config.target=MODEL_DIR \
     --config.store=STORE_DIR
 
-The store is one of documents (`experiments/world/dump.py:documents`). Expected:
-variance explained at least 0.9 at L0 of 12, dead features at most 5%, and loss
-recovered at least 0.97, in every layer.
+The store is one of documents (`experiments/world/dump.py:documents`), or of
+text files (`experiments/features/dump.py`). Expected of a world model: variance
+explained at least 0.9 at L0 of 12, dead features at most 5%, and loss recovered
+at least 0.97, in every layer.
 """
 
 import ml_collections

@@ -4,6 +4,9 @@ r"""Makes the set of feature descriptions of a world model.
 python -m launch.make_explanations --workdir=DIR \
     --config=experiments/features/explanations.py \
     --config.target=MODEL_DIR --config.dictionary=DICTIONARY_DIR
+
+With the argument `text` features are labelled and descriptions scored on text
+files, --config.corpus.files='DIR/*.jsonl', instead of the target's own corpus.
 """
 
 import ml_collections
@@ -11,8 +14,10 @@ import ml_collections
 from selfexplain_jax.dictionary import published_figures
 
 
-def get_config() -> ml_collections.ConfigDict:
-  """Returns the configuration."""
+def get_config(corpus: str = 'biographies') -> ml_collections.ConfigDict:
+  """Returns the configuration, for one of the kinds of corpora."""
+  if corpus not in ('biographies', 'text'):
+    raise ValueError(f'no corpus {corpus!r}: expected biographies or text')
   config = ml_collections.ConfigDict()
   config.task = 'features'
   config.target = ''
@@ -20,9 +25,13 @@ def get_config() -> ml_collections.ConfigDict:
   config.seed = 0
   # Of the activations and parameters of the target.
   config.dtype = 'float32'
-  # Rows of the target's corpus: for labels, and the next ones for scores.
-  # Neither pretraining nor the dictionary's store comes so far.
-  config.documents = dict(start=2_000_000, labels=1024, scores=256, length=64)
+  # Documents of the corpus: for labels, and the next ones for scores. Of text
+  # only those are taken that are as long as that.
+  # The dictionary's store comes not so far, nor does pretraining.
+  start = 2_000_000 if corpus == 'biographies' else 8192
+  config.documents = dict(start=start, labels=1024, scores=256, length=64)
+  if corpus == 'text':
+    config.corpus = dict(files='', field='text')
   # The least correlation of a label with its feature's activations.
   config.threshold = 0.6
   # Of the labels those that are for test alone; and of the features with other

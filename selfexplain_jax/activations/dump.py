@@ -2,6 +2,7 @@
 """Dumps activations at chosen positions of prompts into a store."""
 
 import dataclasses
+import functools
 
 import jax
 import numpy as np
@@ -24,7 +25,8 @@ class Plan:
   Attributes:
     spec: of the store.
     rows: rows in all: positions asked for, over all prompts.
-    prompts_per_shard: prompts whose rows make up a shard.
+    prompts_per_shard: prompts that are read at once; their rows make up a
+      shard if each has as many as the longest.
   """
 
   spec: layout.StoreSpec
@@ -38,6 +40,13 @@ class Plan:
     return self.rows * one * np.dtype(self.spec.dtype).itemsize / 1e9
 
 
+def rows(prompts: prompts_lib.Prompts) -> int:
+  """Returns how many rows a dump of prompts has: see `dump`."""
+  if prompts.positions:
+    return len(prompts) * len(prompts.positions)
+  return sum(len(ids) - 1 for ids in prompts.ids)
+
+
 def dump(
   model: decoder.Decoder,
   prompts: prompts_lib.Prompts,
@@ -46,48 +55,59 @@ def dump(
 ) -> None:
   """Writes the store shard by shard; whole shards of an earlier run are kept.
 
-  Row `n * Q + q` holds the q-th position kind of prompt n, or the token at
-  position q + 1 if there are no kinds.
+  Prompt by prompt there is a row for each position kind; or, if there are no
+  kinds, for each token but the first.
 
   Args:
     model: the target.
-    prompts: N prompts with Q position kinds; or with none and Q + 1 tokens
-      each.
-    plan: what to write.
+    prompts: what is read.
+    plan: what to write, with as many rows as `rows` says.
     directory: the store.
-
-  Raises:
-    ValueError: if prompts without position kinds differ in length.
   """
   tokens_NxT, lengths_N = prompts.padded()
-  positions_NxQ = _positions(prompts, lengths_N)
-  size, kinds = plan.prompts_per_shard, positions_NxQ.shape[1]
+  positions_NxQ, asked_NxQ = _positions(prompts, lengths_N)
+  # Of each row, its prompt and its place among the prompt's positions.
+  prompt_R, place_R = np.nonzero(asked_NxQ)
+  size = plan.prompts_per_shard
+
+  # Prompts are read in the same batches whatever is left to do. Of prompts of
+  # one length these are the shards; else shards begin and end within batches.
+  @functools.lru_cache(maxsize=1)
+  def read(batch: int) -> dict[str, np.ndarray]:
+    """Activations of some prompts by site, [B, Q, C, D] or [B, Q, D]."""
+    chosen = np.arange(batch * size, min((batch + 1) * size, len(prompts)))
+    # The last batch is filled up, so that one program serves all.
+    filled = np.resize(chosen, size)
+    wanted = capture.build(
+      model.config, plan.spec.sites, plan.spec.layers, positions_NxQ[filled]
+    )
+    found = run.run(model, tokens_NxT[filled], lengths_N[filled], None, wanted)
+    return {
+      site: np.moveaxis(values, 0, 2) if site in plan.spec.layered else values
+      for site, values in jax.device_get(found.captured).items()
+    }
+
   store = writer.StoreWriter(directory, plan.spec, plan.rows)
   shards = plan.spec.shards(plan.rows)
   done = store.completed_shards()
   left = [shard for shard in range(shards) if shard not in done]
   for shard in progress.track(left, len(left), 'shards'):
-    chosen = np.arange(shard * size, min((shard + 1) * size, len(prompts)))
-    # The last shard is filled up, so that one program serves all.
-    filled = np.resize(chosen, size)
-    asked = capture.build(
-      model.config, plan.spec.sites, plan.spec.layers, positions_NxQ[filled]
-    )
-    found = run.run(model, tokens_NxT[filled], lengths_N[filled], None, asked)
+    chosen = slice(*plan.spec.shard_range(shard, plan.rows))
+    prompt, place = prompt_R[chosen], place_R[chosen]
+    position = positions_NxQ[prompt, place]
     arrays = {
-      'token_id': np.take_along_axis(
-        tokens_NxT[chosen], positions_NxQ[chosen], 1
-      ).reshape(-1),
-      'document': np.repeat(chosen, kinds).astype(np.int64),
-      'position': positions_NxQ[chosen].reshape(-1),
+      'token_id': tokens_NxT[prompt, position],
+      'document': prompt.astype(np.int64),
+      'position': position,
     }
-    for site, values in jax.device_get(found.captured).items():
-      if site in plan.spec.layered:  # [C, B, Q, D] to rows of [C, D]
-        values = np.moveaxis(values, 0, 2)
-      values = values[: len(chosen)].reshape(
-        len(chosen) * kinds, *plan.spec.item_shape(site)
-      )
-      arrays[site] = values.astype(plan.spec.item_dtype(site))
+    parts: dict[str, list[np.ndarray]] = {site: [] for site in plan.spec.sites}
+    for batch in range(prompt[0] // size, prompt[-1] // size + 1):
+      own = prompt // size == batch
+      for site, values in read(batch).items():
+        parts[site].append(values[prompt[own] % size, place[own]])
+    for site, values_ in parts.items():
+      dtype = plan.spec.item_dtype(site)
+      arrays[site] = np.concatenate(values_).astype(dtype)
     store.write_shard(shard, arrays)
     preemption.check()
   store.finish()
@@ -95,12 +115,13 @@ def dump(
 
 def _positions(
   prompts: prompts_lib.Prompts, lengths_N: np.ndarray
-) -> np.ndarray:
-  """Returns the positions to dump, i32[N, Q]."""
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns positions, i32[N, Q], and which are to be dumped, bool[N, Q]."""
   if prompts.positions:
-    return np.stack(list(prompts.positions.values()), 1)
-  if np.any(lengths_N != lengths_N[0]):
-    raise ValueError('prompts without position kinds differ in length')
-  # All but BOS, which is the same everywhere and unlike anything else.
-  every = np.arange(1, lengths_N[0], dtype=np.int32)
-  return np.tile(every, (len(prompts), 1))
+    kinds_NxQ = np.stack(list(prompts.positions.values()), 1)
+    return kinds_NxQ, np.ones(kinds_NxQ.shape, bool)
+  # All but the first, BOS or not: it is unlike any other (an attention sink).
+  # No padding, which nobody wrote.
+  every = np.arange(1, lengths_N.max(), dtype=np.int32)
+  positions_NxQ = np.tile(every, (len(prompts), 1))
+  return positions_NxQ, positions_NxQ < lengths_N[:, None]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import grain
+import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
@@ -89,7 +90,7 @@ class Biographies:
 
 def of_model(
   directory: files.PathLike, tokenizer: tokenizer_lib.Tokenizer
-) -> Corpus:
+) -> Biographies:
   """Returns what a model of the world was pretrained on.
 
   Raises:
@@ -134,6 +135,27 @@ def of_files(
     errors.InputError: if there are no such files, or none that can be read.
   """
   return Texts(text_files.TextFiles(pattern, field), tokenizer)
+
+
+def named(
+  config: ml_collections.ConfigDict,
+  directory: files.PathLike,
+  tokenizer: tokenizer_lib.Tokenizer,
+) -> Corpus:
+  """Returns the corpus that a configuration names.
+
+  Args:
+    config: with `corpus`, the `files` and the `field` of a text corpus; without
+      it the corpus is the one that the model was pretrained on.
+    directory: the model.
+    tokenizer: the model's.
+
+  Raises:
+    errors.InputError: as `of_files` or `of_model`.
+  """
+  if 'corpus' in config:
+    return of_files(config.corpus.files, config.corpus.field, tokenizer)
+  return of_model(directory, tokenizer)
 
 
 class _Window(grain.sources.RandomAccessDataSource):

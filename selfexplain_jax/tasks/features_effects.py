@@ -89,6 +89,14 @@ class Maker:
     scored, end = corpora.whole(self.corpus, end, asked.scores, asked.length)
     return labelled, scored, end
 
+  @functools.cached_property
+  def prompts(self) -> prompts_lib.Prompts | None:
+    """Prompts whose activations differ by whom they ask about.
+
+    None of text files: nothing says which two ask the same of two people.
+    """
+    return self.corpus.prompts()
+
   def make(self) -> task.Made:
     """Makes the records.
 
@@ -107,6 +115,8 @@ class Maker:
       'dictionary_models': list(self.dictionary.models),
       'by_layer': {},
     }
+    if self.prompts is None:
+      notes['without_differences'] = 'the corpus has no facts to ask about'
     for layer in self.dictionary.layers:
       made = self.labeller.label(self._read(labelled, layer))
       directions = iter(
@@ -241,9 +251,9 @@ class Maker:
         resid[0, n, place],
       )
 
-    prompts = self.corpus.prompts()
+    prompts = self.prompts
     if prompts is None:
-      return  # Nothing says which two texts ask the same of two people.
+      return
     kinds = np.array(prompts.kind)
     first = rng.choice(len(prompts), count)
     # Somebody with another first name, whose activations differ everywhere.
@@ -274,11 +284,12 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
   Args:
     target: the target, of the biographies world.
-    config: of the explanation set; `dictionary` names the dictionaries.
+    config: of the explanation set; `dictionary` names the dictionaries, and
+      `corpus`, if there is one, text files (`corpora.named`).
 
   Raises:
-    errors.InputError: if the dictionaries are of another model, or a number
-      makes no sense.
+    errors.InputError: if the dictionaries are of another model, a number makes
+      no sense, or the corpus cannot be read or is too small.
   """
   asked = config.documents
   for name, value, least in (
@@ -304,21 +315,32 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'config.shares is {dict(shares)}: expected none below 0, and something '
       'left for training'
     )
-  read = pretraining.load(target.directory)
-  corpus = corpora.Biographies(read, target.tokenizer)
+  corpus = corpora.named(config, target.directory, target.tokenizer)
   dictionary = dictionaries.load(
     config.dictionary, target.weight_hash, target.model.config
   )
   published_figures.check_config(config.expected, dictionary.layers)
-  labeller = concept_labels.ConceptLabeller(
-    read.world, target.tokenizer, config.threshold
-  )
-  labels = {
-    'name': simulation.BIOGRAPHIES,
-    'world_seed': read.world_seed,
-    'people': read.people,
-  }
+  labeller, labels = _concepts(target, config.threshold)
   maker = Maker(target, dictionary, corpus, labeller, labels, config)
   # Read already, so that it is said at once if there are too few.
   _ = maker.documents
   return maker
+
+
+def _concepts(
+  target: task.Target, threshold: float
+) -> tuple[labels_lib.Labeller, dict[str, Any]]:
+  """Returns what labels features with concepts of the target's world.
+
+  Returns:
+    The labeller, and the manifest's note of where labels come from.
+  """
+  known = pretraining.load(target.directory)
+  labeller = concept_labels.ConceptLabeller(
+    known.world, target.tokenizer, threshold
+  )
+  return labeller, {
+    'name': simulation.BIOGRAPHIES,
+    'world_seed': known.world_seed,
+    'people': known.people,
+  }

@@ -113,9 +113,57 @@ class DumpTest(absltest.TestCase):
       'position': [1, 2, 3, 4] * COUNT,
     }.items():
       np.testing.assert_array_equal(store.read(name, 0, store.rows), expected)
-    uneven = dataclasses.replace(prompts, ids=[*ids[:-1], [1, 2]])
-    with self.assertRaisesRegex(ValueError, 'differ in length'):
-      dump.dump(MODEL, uneven, plan, self.folder.with_name('uneven'))
+
+  def uneven(self, folder):
+    """Dumps 13 rows, 4 a shard, of 5 prompts that are read 3 at a time."""
+    prompts = dataclasses.replace(
+      PROMPTS,
+      ids=[[5, 6, 7], [8, 9, 1, 2, 3, 4], [7], [9, 9, 9, 9], [3, 2, 1, 3]],
+      positions={},
+    )
+    spec = dataclasses.replace(PLAN.spec, rows_per_shard=4)
+    plan = dataclasses.replace(PLAN, spec=spec, rows=dump.rows(prompts))
+    self.assertEqual(plan.rows, 13)
+    dump.dump(MODEL, prompts, plan, folder)
+    return prompts.ids
+
+  def test_padding_has_no_rows(self):
+    ids = self.uneven(self.folder)
+    store = reader.open_store(self.folder)
+    found = {
+      name: store.read(name, 0, store.rows)
+      for name in ('resid_post', 'embed', 'token_id', 'document', 'position')
+    }
+    row = 0
+    for n, tokens in enumerate(ids):
+      _, sites = oracle.forward(MODEL, np.array(tokens))
+      for at in range(1, len(tokens)):
+        self.assertEqual(found['token_id'][row], tokens[at])
+        self.assertEqual(found['document'][row], n)
+        self.assertEqual(found['position'][row], at)
+        np.testing.assert_allclose(
+          found['embed'][row], sites['embed', 0][at], 0, 1e-4
+        )
+        for slot, layer in enumerate(LAYERS):
+          np.testing.assert_allclose(
+            found['resid_post'][row, slot],
+            sites['resid_post', layer][at],
+            0,
+            1e-4,
+          )
+        row += 1
+    self.assertEqual(row, store.rows)
+
+  def test_prompts_of_two_shards_are_read_once(self):
+    with mock.patch.object(dump.run, 'run', wraps=dump.run.run) as ran:
+      self.uneven(self.folder)
+    self.assertEqual(ran.call_count, 2)
+    # What is left after a failure comes out the same.
+    whole = fixtures.tree(self.folder)
+    for name in ('manifest.json', 'shards/00001.json', 'shards/00003.json'):
+      (self.folder / name).unlink()
+    self.uneven(self.folder)
+    self.assertEqual(fixtures.tree(self.folder), whole)
 
   def test_goes_on_after_the_last_whole_shard(self):
     whole = self.folder.with_name('whole')

@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of replayed rows beside questions."""
 
+import pathlib
+
 from absl.testing import absltest
 import ml_collections
 import numpy as np
@@ -9,6 +11,8 @@ from selfexplain_jax import errors
 from selfexplain_jax.explainer import replay
 from selfexplain_jax.worlds.biographies import pretraining
 from tests.data import fixtures
+from tests.data import text_sources
+from tests.models import byte_pairs
 
 STEPS, BATCH, LENGTH = 5, 3, 24
 CORPUS = pretraining.Corpus(
@@ -54,6 +58,34 @@ class ReplayTest(absltest.TestCase):
     for row in range(7):
       expected = CORPUS.row(fixtures.TOKENIZER, LENGTH, row)['tokens']
       np.testing.assert_array_equal(tokens[row], expected)
+
+  def text_config(self, texts):
+    name = pathlib.Path(self.create_tempdir().full_path) / 'texts.jsonl'
+    text_sources.write(name, texts)
+    config = self.config()
+    config.corpus = dict(files=str(name), field='text')
+    return config
+
+  def test_text_files_in_place_of_the_own_corpus(self):
+    config = self.text_config(byte_pairs.TEXTS * BATCH * STEPS)
+    tokenizer = byte_pairs.tokenizer()
+    for batch in replay.rows(config, tokenizer)(0):
+      for row, text in enumerate(byte_pairs.TEXTS):
+        ids = tokenizer.encode_document(text)[:LENGTH]
+        padding = [0] * (LENGTH - len(ids))
+        self.assertEqual(batch['tokens'][row].tolist(), ids + padding)
+        self.assertEqual(batch['weights'][row].sum(), len(ids))
+    tokens, present = replay.text(config, tokenizer, 2)
+    for row, text in enumerate(byte_pairs.TEXTS[:2]):
+      ids = tokenizer.encode_document(text)[:LENGTH]
+      self.assertEqual(tokens[row][present[row]].tolist(), ids)
+
+  def test_refuses_fewer_documents_than_are_replayed(self):
+    config = self.text_config(byte_pairs.TEXTS)
+    with self.assertRaisesRegex(
+      errors.InputError, 'has 3 documents: expected at least 15, replay.batch=3'
+    ):
+      replay.rows(config, byte_pairs.tokenizer())
 
   def test_no_rows_are_no_replay(self):
     self.assertIsNone(self.rows(batch=0))

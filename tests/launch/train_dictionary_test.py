@@ -109,7 +109,11 @@ class TrainDictionaryTest(parameterized.TestCase):
       {'length': 1 << 20},
       r'documents.length is 1048576: expected',
     ),
-    ('texts', {}, "source is 'texts': expected 'biographies', 'documents' or"),
+    (
+      'texts',
+      {},
+      "source is 'texts': expected 'biographies', 'documents', 'text'",
+    ),
   )
   def test_refuses_documents_by_name(self, source, change, message):
     config = dump.get_config('documents')

@@ -1,14 +1,18 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of feature sets on features whose labels are known."""
 
+import pathlib
+
 from absl.testing import absltest
 import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax.data import corpora
 from selfexplain_jax.dictionary import published_figures
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
+from tests.data import text_sources
 from tests.fidelity import planted_features as planted
 
 
@@ -23,11 +27,11 @@ def _config(**changes):
   return config
 
 
-def _make(**changes):
+def _make(corpus=planted.CORPUS, **changes):
   return features_effects.Maker(
     planted.target(),
     planted.dictionary(),
-    planted.CORPUS,
+    corpus,
     planted.labeller(),
     planted.LABELS,
     _config(**changes),
@@ -93,6 +97,43 @@ class FeaturesEffectsTest(absltest.TestCase):
     self.assertEqual(self.made.documents.shape, (20, 48))
     rows = [planted.CORPUS.document(50 + 150 + i, 48).ids for i in range(20)]
     np.testing.assert_array_equal(self.made.documents, rows)
+
+  def test_text_files_give_the_same_features_but_no_differences(self):
+    # The world's documents as text, among others that are too short.
+    texts = []
+    for index in range(220):
+      ids = planted.CORPUS.document(index, 48).ids
+      texts += [
+        planted.TOKENIZER.decode(ids),
+        planted.TOKENIZER.decode(ids[:9]),
+      ]
+    name = pathlib.Path(self.create_tempdir().full_path) / 'texts.parquet'
+    corpus = corpora.of_files(
+      str(text_sources.write(name, texts)), 'text', planted.TOKENIZER
+    )
+    made = _make(corpus, documents={**_config().documents, 'start': 100})
+    np.testing.assert_array_equal(made.documents, self.made.documents)
+    found = [r for r in made.records if r['place'] == features.FEATURE]
+    for rows in (found, self.of_features):
+      rows.sort(key=lambda record: record['feature'])
+    for record, expected in zip(found, self.of_features, strict=True):
+      self.assertEqual({**record, 'vectors': expected['vectors']}, expected)
+    others = [r['place'] for r in made.records if r not in found]
+    self.assertEqual(others, [features.ACTIVATION] * 3)
+    self.assertIn('without_differences', made.notes)
+    self.assertNotIn('without_differences', self.made.notes)
+    # 100 + 2 (150 + 20) documents, but for the short one behind the last.
+    self.assertEqual(made.notes['corpus'], corpus.note(439))
+    self.assertEqual(self.made.notes['corpus']['source'], 'biographies')
+
+  def test_too_few_documents(self):
+    name = pathlib.Path(self.create_tempdir().full_path) / 'texts.txt'
+    text_sources.write(name, ['.'] * 60)
+    corpus = corpora.of_files(str(name), '', planted.TOKENIZER)
+    with self.assertRaisesRegex(
+      errors.InputError, 'has 0 documents of at least'
+    ):
+      _make(corpus)
 
   def test_a_split_without_features(self):
     with self.assertRaisesRegex(errors.InputError, 'in split train'):
