@@ -5,10 +5,12 @@ Every writer here is atomic: a reader sees the old file, or the new one, or
 none, and never a part of one.
 """
 
+from collections.abc import Iterator
+import contextlib
 import hashlib
 import json
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 from etils import epath
 
@@ -22,13 +24,27 @@ def path(name: PathLike) -> epath.Path:
   return epath.Path(os.fspath(name)).expanduser()
 
 
-def write_bytes(name: PathLike, content: bytes) -> None:
-  """Writes `content` to `name` atomically, making parent folders."""
+@contextlib.contextmanager
+def writing(name: PathLike) -> Iterator[BinaryIO]:
+  """Opens `name` to be written piece by piece, making parent folders.
+
+  The file is there when the context ends, and not if an error ends it.
+  """
   target = path(name)
   target.parent.mkdir(parents=True, exist_ok=True)
   partial = target.parent / f'.{target.name}.partial-{os.getpid()}'
-  partial.write_bytes(content)
-  partial.replace(target)
+  try:
+    with partial.open('wb') as out:
+      yield out
+    partial.replace(target)
+  finally:
+    partial.unlink(missing_ok=True)
+
+
+def write_bytes(name: PathLike, content: bytes) -> None:
+  """Writes `content` to `name` atomically, making parent folders."""
+  with writing(name) as out:
+    out.write(content)
 
 
 def write_text(name: PathLike, content: str) -> None:

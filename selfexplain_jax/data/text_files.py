@@ -117,15 +117,22 @@ class TextFiles(grain.sources.RandomAccessDataSource):
     }
 
 
-def find(pattern: str) -> list[epath.Path]:
-  """Returns the files of a pattern of `TextFiles`, which see."""
+_EXPECTED = f'text files that end in {", ".join(text_formats.ENDINGS)}'
+
+
+def find(pattern: str, expected: str = _EXPECTED) -> list[epath.Path]:
+  """Returns the files of a pattern of `TextFiles`, which see.
+
+  Raises:
+    errors.InputError: if nothing matches, saying what was expected, or a file
+      is named twice.
+  """
   found: list[epath.Path] = []
   for one in (part.strip() for part in pattern.split(',')):
     own = sorted(_glob(one), key=str) if one else []
     if not own:
       raise errors.InputError(
-        f'no file matches {one!r} of {pattern!r}: expected text files that end '
-        f'in {", ".join(text_formats.ENDINGS)}'
+        f'no file matches {one!r} of {pattern!r}: expected {expected}'
       )
     found += own
   for name in found:

@@ -19,6 +19,7 @@ from selfexplain_jax import files
 from tests.launch import binaries
 
 _STAGES = (
+  'launch.convert_published',
   'launch.dump_activations',
   'launch.evaluate_fidelity',
   'launch.make_explanations',
@@ -165,8 +166,8 @@ class CommandLineTest(parameterized.TestCase):
     self.assertEqual(ended.code, 0, ended)
     for flag in ('--workdir', '--config', '--[no]dry_run', '--config.'):
       self.assertIn(f'  {flag}', ended.stdout)
-    # A study's seeds are those of its runs.
-    if stage != 'launch.sweep':
+    # A study's seeds are those of its runs, and conversion draws nothing.
+    if stage not in ('launch.sweep', 'launch.convert_published'):
       self.assertIn('seed=0\n', ended.stdout)
     self.assertEmpty(ended.stderr)
 
