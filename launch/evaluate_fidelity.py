@@ -4,6 +4,8 @@
 Writes metrics.json, predictions.parquet and report.html into WORKDIR.
 """
 
+import dataclasses
+import functools
 import importlib.metadata
 import io
 
@@ -22,6 +24,7 @@ from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.fidelity import arms as arms_lib
 from selfexplain_jax.fidelity import asked as asked_lib
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.reports import html
 from selfexplain_jax.reports import text
@@ -47,45 +50,6 @@ def run(
 
   explained = explanations.read(config.explanations)
   task = table.task(explained.manifest['task'])
-  weight_hash = huggingface.weight_hash(config.target)
-  if explained.manifest['target']['weight_hash'] != weight_hash:
-    raise errors.InputError(
-      f'{config.explanations} explains another model than {config.target}: '
-      f'expected weight_hash {weight_hash[:12]}…'
-    )
-  tokenizer_hash = artefact.load_tokenizer(config.target).digest()
-  if explained.manifest['target']['tokenizer_hash'] != tokenizer_hash:
-    raise errors.InputError(
-      f'{config.explanations} was made with another tokenizer than that of '
-      f'{config.target}'
-    )
-  digest = explained.manifest['records_digest']
-  for name, directory in explainers.items():
-    learnt = explainer_lib.training(directory).get('records_digests', {})
-    if learnt.get(task.language.NAME) != digest:
-      raise errors.InputError(
-        f'config.explainers.{name} is {directory}, trained on another '
-        f'explanation set: expected one trained on {config.explanations}, so '
-        'that it has not seen the questions that are asked'
-      )
-  inputs = {
-    'explanation set': digest,
-    'vectors': files.digest(explained.vectors.tobytes()),
-    **{
-      f'{name} explainer': explainer_lib.digest(directory)
-      for name, directory in explainers.items()
-    },
-  }
-  if config.initial:
-    initial = huggingface.weight_hash(config.initial)
-    inputs['initial model'] = initial
-    if explainers and initial != explainer_lib.training(explainers['self']).get(
-      'initial'
-    ):
-      raise errors.InputError(
-        f'config.initial is {config.initial}: expected the model that '
-        f'{explainers["self"]} was trained from'
-      )
   chosen = explained.split(config.split)[: config.examples or None]
   if not len(chosen):
     raise errors.InputError(
@@ -103,34 +67,44 @@ def run(
     for row in asked.rows
   )
   tokens = len(asking) * 2 * (words + _ANSWER * len(chosen))
-  weights = huggingface.read_config(config.target).weights
+  shape = dataclasses.replace(
+    huggingface.read_config(config.target),
+    dtype=config.dtype,
+    parameter_dtype=config.dtype,
+  )
+  planned = mesh_lib.plan_mesh(**config.mesh)
+  taken = estimate.memory(decoder.abstract(shape), planned)
   logging.info(
     'Evaluating: %d records of split %s, explainers %s, %.2f M tokens, roughly '
-    '%.1f minutes',
+    '%.1f minutes; a model of the size of the target takes %s, on each of %d '
+    'devices %s, and at most two are held at a time',
     len(chosen),
     config.split,
     ', '.join(explainers) or 'none',
     tokens / 1e6,
-    estimate.minutes(estimate.forward(weights, tokens)),
+    estimate.minutes(estimate.forward(shape.weights, tokens)),
+    estimate.gigabytes(taken.total),
+    planned.size,
+    estimate.gigabytes(taken.device),
   )
+  if dry_run:
+    return
+  inputs = _inputs(config, explained, explainers)
   out = files.path(workdir)
 
   mesh = mesh_lib.make_mesh(**config.mesh)
+  # Each has weights of its own, which go with it.
+  target = functools.partial(
+    task_lib.open_target, config.target, mesh, config.dtype
+  )
   with jax.set_mesh(mesh):
-
-    def target() -> task_lib.Target:
-      model, tokenizer = artefact.load(config.target, mesh, config.dtype)
-      return task_lib.Target(model, tokenizer, config.target, weight_hash)
-
     # Who answers.
     arms = arms_lib.some(
       arms_lib.all_arms(
-        asked, explainers, config.initial, target, mesh, config.dtype
+        asked, explainers, config.initial, target(), mesh, config.dtype
       ),
       config.arms,
     )
-    if dry_run:
-      return
 
     # What the target really does.
     shown = task.evaluation.observe(target(), explained, chosen, config)
@@ -143,7 +117,7 @@ def run(
   checked = task.evaluation.check(said, shown, explained, chosen, config.seed)
   figures = {
     'task': task.language.NAME,
-    'target': weight_hash,
+    'target': inputs['target'],
     'split': config.split,
     'seed': config.seed,
     'dtype': config.dtype,
@@ -165,6 +139,57 @@ def run(
   files.write_json(out / 'metrics.json', figures)
   for line in text.table(figures).splitlines():
     logging.info('%s', line)
+
+
+def _inputs(
+  config: ml_collections.ConfigDict,
+  explained: explanations.ExplanationSet,
+  explainers: dict[str, str],
+) -> dict[str, str]:
+  """Returns digests of all that the figures depend on, once they fit together.
+
+  Raises:
+    errors.InputError: if the explanation set is of another model than the
+      target, or an explainer of another set.
+  """
+  made_of = explained.manifest['target']
+  found = {'target': huggingface.weight_hash(config.target)}
+  if made_of['weight_hash'] != found['target']:
+    raise errors.InputError(
+      f'{config.explanations} explains another model than {config.target}: '
+      f'expected weight_hash {found["target"][:12]}…'
+    )
+  if (
+    made_of['tokenizer_hash'] != artefact.load_tokenizer(config.target).digest()
+  ):
+    raise errors.InputError(
+      f'{config.explanations} was made with another tokenizer than that of '
+      f'{config.target}'
+    )
+  digest = explained.manifest['records_digest']
+  found |= {
+    'explanation set': digest,
+    'vectors': files.digest(explained.vectors.tobytes()),
+  }
+  for name, directory in explainers.items():
+    learnt = explainer_lib.training(directory).get('records_digests', {})
+    if learnt.get(explained.manifest['task']) != digest:
+      raise errors.InputError(
+        f'config.explainers.{name} is {directory}, trained on another '
+        f'explanation set: expected one trained on {config.explanations}, so '
+        'that it has not seen the questions that are asked'
+      )
+    found[f'{name} explainer'] = explainer_lib.digest(directory)
+  if config.initial:
+    found['initial model'] = huggingface.weight_hash(config.initial)
+  if explainers and found['initial model'] != explainer_lib.training(
+    explainers['self']
+  ).get('initial'):
+    raise errors.InputError(
+      f'config.initial is {config.initial}: expected the model that '
+      f'{explainers["self"]} was trained from'
+    )
+  return found
 
 
 if __name__ == '__main__':

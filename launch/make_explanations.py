@@ -11,8 +11,6 @@ import ml_collections
 from launch import cli
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
-from selfexplain_jax.models import artefact
-from selfexplain_jax.models import huggingface
 from selfexplain_jax.tasks import table
 from selfexplain_jax.tasks import task as task_lib
 
@@ -35,10 +33,7 @@ def run(
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     # The target, and what else this question type needs.
-    model, tokenizer = artefact.load(config.target, mesh, config.dtype)
-    target = task_lib.Target(
-      model, tokenizer, config.target, huggingface.weight_hash(config.target)
-    )
+    target = task_lib.open_target(config.target, mesh, config.dtype)
     maker = prepare(target, config)
     logging.info('Explaining: %s', maker.plan)
     if dry_run:
@@ -51,7 +46,7 @@ def run(
     'task': config.task,
     'target': {
       'weight_hash': target.weight_hash,
-      'tokenizer_hash': tokenizer.digest(),
+      'tokenizer_hash': target.tokenizer.digest(),
     },
     'config': {k: v for k, v in config.to_dict().items() if k not in _PLACES},
     'notes': made.notes,

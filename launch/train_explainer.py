@@ -13,6 +13,7 @@ from absl import logging
 import jax
 import ml_collections
 import numpy as np
+import optax
 
 from launch import cli
 from selfexplain_jax import errors
@@ -31,9 +32,11 @@ from selfexplain_jax.explainer import replay
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
+from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.tasks import table
 from selfexplain_jax.training import freezing
 from selfexplain_jax.training import loop
@@ -76,23 +79,68 @@ def run(
     name: phrasings_lib.find(config.phrasings, spoken)
     for name, spoken in languages.items()
   }
+  shape = dataclasses.replace(
+    huggingface.read_config(config.initial),
+    dtype=config.dtype,
+    # Weights that are trained stay in float32, whatever they are run in.
+    parameter_dtype=config.dtype if config.lora_rank else 'float32',
+  )
+  tokenizer = artefact.load_tokenizer(config.initial)
+  injection_lib.check(config.injection, config.injection_block, shape.layers)
+  # Of all records: others than those of training are asked about, too.
+  blocks = layer_blocks.distinct(
+    languages[name].layers(row)
+    for name, explained in sets.items()
+    for row in explained.rows
+    if row['vectors']
+  )
+  sets = _of_width(sets, shape.width)
+  rows = pipeline.PackedRows(
+    [
+      _examples(
+        name,
+        config,
+        explained,
+        chosen[name],
+        tokenizer,
+        blocks,
+        phrasings[name],
+      )
+      for name, explained in sets.items()
+    ],
+    seed=config.seed,
+    capacity=config.row_length,
+    per_row=config.examples_per_row,
+    rows=config.steps * config.batch,
+  )
+
+  # What is trained of it, and what that takes.
+  frozen = freezing.NOTHING
+  if not config.lora_rank:
+    frozen = freezing.Frozen(tuple(config.frozen.names), config.frozen.blocks)
+  freezing.check(decoder.abstract(shape), frozen)
+  optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
+  tokens_per_step = (config.batch + config.replay.batch) * config.row_length
+  tokens = config.steps * tokens_per_step
+  logging.info(
+    'Training: %s examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
+    'roughly %.1f minutes; %s',
+    ', '.join(f'{len(rows_)} {name}' for name, rows_ in chosen.items()),
+    config.steps,
+    config.batch + config.replay.batch,
+    config.row_length,
+    tokens / 1e6,
+    estimate.minutes(estimate.training(shape.weights, tokens)),
+    _memory(config, shape, optimizer, tokens_per_step),
+  )
+  if dry_run:
+    return
+
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
-    # Weights that are trained stay in float32, whatever they are run in.
     model, tokenizer = artefact.load(
-      config.initial,
-      mesh,
-      config.dtype,
-      config.dtype if config.lora_rank else 'float32',
+      config.initial, mesh, shape.dtype, shape.parameter_dtype
     )
-    # Of all records: others than those of training are asked about, too.
-    blocks = layer_blocks.distinct(
-      languages[name].layers(row)
-      for name, explained in sets.items()
-      for row in explained.rows
-      if row['vectors']
-    )
-    sets = _of_width(sets, model.config.width)
     injection = injection_lib.make(
       config.injection,
       model,
@@ -101,49 +149,14 @@ def run(
       blocks,
       _projection(config, model, sets, blocks, mesh),
     )
-    rows = pipeline.PackedRows(
-      [
-        _examples(
-          name,
-          config,
-          explained,
-          chosen[name],
-          tokenizer,
-          injection,
-          phrasings[name],
-        )
-        for name, explained in sets.items()
-      ],
-      seed=config.seed,
-      capacity=config.row_length,
-      per_row=config.examples_per_row,
-      rows=config.steps * config.batch,
-    )
     replayed = replay.rows(config, tokenizer)
-    tokens_per_step = (config.batch + config.replay.batch) * config.row_length
-    tokens = config.steps * tokens_per_step
-    logging.info(
-      'Training: %s examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
-      'roughly %.1f minutes',
-      ', '.join(f'{len(rows_)} {name}' for name, rows_ in chosen.items()),
-      config.steps,
-      config.batch + config.replay.batch,
-      config.row_length,
-      tokens / 1e6,
-      estimate.minutes(estimate.training(model.config.weights, tokens)),
-    )
-
-    # The step, and what is measured on validation people.
-    frozen = freezing.NOTHING
-    if not config.lora_rank:
-      frozen = freezing.Frozen(tuple(config.frozen.names), config.frozen.blocks)
-    freezing.check(model, frozen)
-    optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
     trained: decoder.Decoder | lora.Lora = model
     base = None
     if config.lora_rank:
       key = jax.random.key(config.seed)
       trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
+
+    # What is measured on validation people.
     watch = validation.Validation(
       sets,
       languages,
@@ -165,8 +178,6 @@ def run(
       },
       base,
     )
-    if dry_run:
-      return
     cli.begin(config, workdir)
     job = loop.Job(
       name='explainer',
@@ -237,6 +248,33 @@ def _of_width(
   }
 
 
+def _memory(
+  config: ml_collections.ConfigDict,
+  shape: config_lib.DecoderConfig,
+  optimizer: optax.GradientTransformation,
+  tokens: int,
+) -> str:
+  """Says what the training takes, in all and on each device."""
+  mesh = mesh_lib.plan_mesh(**config.mesh)
+  model = decoder.abstract(shape)
+  trained: decoder.Decoder | lora.Lora = model
+  held = estimate.Memory(0, 0, 0)
+  if config.lora_rank:
+    held = estimate.memory(model, mesh)
+    trained = lora.abstract(model, config.lora_rank)
+  state = estimate.memory(trained, mesh)
+  optimizer_state = jax.eval_shape(optimizer.init, trained)
+  taken = held + state + state + estimate.memory(optimizer_state, mesh)
+  step = estimate.step_bytes(shape, tokens, mesh, trained=True)
+  return (
+    f'{state.parameters / 1e6:.2f} M weights trained'
+    + (f' of {held.parameters / 1e6:.2f} M' if config.lora_rank else '')
+    + f'; weights, gradients and optimizer {estimate.gigabytes(taken.total)}, '
+    f'on each of {mesh.size} devices {estimate.gigabytes(taken.device)}, and '
+    f'roughly {estimate.gigabytes(step)} for a step'
+  )
+
+
 def _projection(
   config: ml_collections.ConfigDict,
   model: decoder.Decoder,
@@ -285,8 +323,8 @@ def _examples(
   config: ml_collections.ConfigDict,
   explained: explanations.ExplanationSet,
   chosen: np.ndarray,
-  tokenizer,
-  injection: injection_lib.Injection,
+  tokenizer: tokenizer_lib.Tokenizer,
+  layer_blocks_: layer_blocks.LayerBlocks,
   phrasings: tuple[str, ...],
 ) -> pipeline.Examples:
   """Encodes the training examples of one task."""
@@ -296,7 +334,7 @@ def _examples(
   layers = np.array([language.layers(row) for row in rows]).reshape(-1, 2)
   count = np.array([len(row['vectors']) for row in rows])
   blocks = np.zeros(len(rows), np.int32)
-  blocks[count > 0] = injection.layer_blocks.ids(layers[count > 0])
+  blocks[count > 0] = layer_blocks_.ids(layers[count > 0])
   return pipeline.Examples(
     task=name,
     questions=questions_lib.encode(

@@ -2,10 +2,22 @@
 """How long work will take, roughly: to tell minutes from days before it starts.
 
 Of a transformer's work only the products with its weights are counted: 2
-operations a weight and token forward, and twice as many backward.
+operations a weight and token forward, and twice as many backward. Of memory,
+what parameters, their gradients and the optimizer take is exact; what a step
+takes besides is roughly the residual streams that it keeps, and the logits.
 """
 
+import dataclasses
+import math
+from typing import Any
+
+from flax import nnx
 import jax
+import numpy as np
+
+from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.models import config as config_lib
 
 # Operations per second that one device is assumed to reach, by platform. The
 # CPU's is that of one core, which is all that a small model keeps busy; those
@@ -31,3 +43,78 @@ def forward(weights: float, tokens: float) -> float:
 def training(weights: float, tokens: float) -> float:
   """Returns the operations of training a model on some tokens."""
   return 3.0 * forward(weights, tokens)
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+  """What arrays take, in bytes.
+
+  Attributes:
+    parameters: how many numbers they hold.
+    total: all of them, each counted once.
+    device: what one device of the mesh holds of them.
+  """
+
+  parameters: int
+  total: int
+  device: int
+
+  def __add__(self, other: 'Memory') -> 'Memory':
+    return Memory(
+      self.parameters + other.parameters,
+      self.total + other.total,
+      self.device + other.device,
+    )
+
+
+def memory(tree: Any, mesh: mesh_lib.AnyMesh) -> Memory:
+  """Returns what a tree of parameters takes, which may be abstract.
+
+  Args:
+    tree: a module, or an optimizer's memory of one; other arrays than
+      parameters are whole on each device.
+    mesh: what it is sharded over by `axis_rules`.
+  """
+  found = Memory(0, 0, 0)
+  leaves = jax.tree.leaves(tree, is_leaf=lambda x: isinstance(x, nnx.Variable))
+  for leaf in leaves:
+    value, axes = leaf, None
+    if isinstance(leaf, nnx.Variable):
+      value, axes = leaf.get_value(), leaf.axes
+    shape = getattr(value, 'shape', None)
+    if shape is None:  # Where an optimizer keeps nothing.
+      continue
+    part = shape
+    if axes is not None:
+      part = axis_rules.sharding(axes, shape, mesh).shard_shape(shape)
+    size = np.dtype(value.dtype).itemsize
+    count = math.prod(shape)
+    found += Memory(count, count * size, math.prod(part) * size)
+  return found
+
+
+def step_bytes(
+  config: config_lib.DecoderConfig,
+  tokens: float,
+  mesh: mesh_lib.AnyMesh,
+  trained: bool,
+) -> float:
+  """Returns about what a pass over a batch takes on one device, in bytes.
+
+  Args:
+    config: of the decoder.
+    tokens: of the whole batch.
+    mesh: what the batch is sharded over.
+    trained: whether gradients are taken: then every block's residual stream is
+      kept, and all logits are formed, in float32, as their gradients are.
+  """
+  own = tokens / (mesh.shape['data'] * mesh.shape['fsdp'])
+  stream = own * config.width * np.dtype(config.dtype).itemsize
+  if not trained:
+    return 4 * stream
+  return config.layers * stream + 8 * own * config.vocabulary
+
+
+def gigabytes(size: float) -> str:
+  """Writes a number of bytes as GB, to three digits."""
+  return f'{size / 1e9:.3g} GB'

@@ -94,7 +94,9 @@ def _divided(
 
 
 def sharding(
-  axes: tuple[str | None, ...], shape: tuple[int, ...], mesh: jax.sharding.Mesh
+  axes: tuple[str | None, ...],
+  shape: tuple[int, ...],
+  mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh,
 ) -> NamedSharding:
   """Returns how an array of these logical axes is laid out on a mesh.
 

@@ -130,6 +130,23 @@ class _Addition:
     return state, value + added.astype(value.dtype)
 
 
+def check(mode: str, block: int, layers: int) -> None:
+  """Checks how vectors are to enter an explainer of so many layers.
+
+  Raises:
+    errors.InputError: for an unknown mode, or a block that it lacks.
+  """
+  if mode not in MODES:
+    raise errors.InputError(
+      f'unknown injection mode {mode!r}: expected one of {", ".join(MODES)}'
+    )
+  if not 0 <= block < layers:
+    raise errors.InputError(
+      f'injection after block {block}: expected 0 to {layers - 1}, the blocks '
+      'of the explainer'
+    )
+
+
 def make(
   mode: str,
   model: decoder.Decoder,
@@ -155,15 +172,7 @@ def make(
   Raises:
     errors.InputError: for an unknown mode, or a block that the model lacks.
   """
-  if mode not in MODES:
-    raise errors.InputError(
-      f'unknown injection mode {mode!r}: expected one of {", ".join(MODES)}'
-    )
-  if not 0 <= block < model.config.layers:
-    raise errors.InputError(
-      f'injection after block {block}: expected 0 to '
-      f'{model.config.layers - 1}, the blocks of the explainer'
-    )
+  check(mode, block, model.config.layers)
   table = np.asarray(jax.device_get(model.embedding[...]), np.float64)
   norm = float(np.mean(np.linalg.norm(table, axis=1)))
   norm *= decoder.embedding_scale(model.config)

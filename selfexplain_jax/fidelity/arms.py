@@ -138,7 +138,7 @@ def all_arms(
   asked: asked_lib.Asked,
   explainers: dict[str, str],
   initial: str,
-  target: Callable[[], task_lib.Target],
+  target: task_lib.Target,
   mesh: jax.sharding.Mesh,
   dtype: str = 'float32',
 ) -> dict[str, Callable[[], said_lib.Said]]:
@@ -149,7 +149,7 @@ def all_arms(
     explainers: arm name to the directory of its explainer; `self` among them,
       whose vectors the controls shuffle and blank.
     initial: the model that `self` was trained from.
-    target: loads the target.
+    target: the target.
     mesh: where models go.
     dtype: of explainers.
   """
@@ -215,7 +215,7 @@ def all_arms(
     arms[name] = functools.partial(_baseline, answers)
   black_box = asked.task.evaluation.black_box
   if black_box is not None:
-    arms['black_box'] = lambda: said_lib.fixed(black_box(target(), asked.rows))
+    arms['black_box'] = lambda: said_lib.fixed(black_box(target, asked.rows))
   return arms
 
 

@@ -3,10 +3,15 @@
 
 import jax
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+
+# Tokenizers as other libraries keep them.
+_OTHER_FORMS = ('tokenizer.model', 'vocab.json', 'tokenizer_config.json')
 
 # That models run in.
 DTYPES = ('float32', 'bfloat16')
@@ -51,13 +56,21 @@ def load(
 def load_tokenizer(directory: files.PathLike) -> tokenizer_lib.Tokenizer:
   """Reads the tokenizer of a model's directory.
 
-  A directory without one gets one that writes token i as `t{i}`.
+  A directory without any gets one that writes token i as `t{i}`.
 
   Raises:
-    errors.InputError: if the directory holds no model.
+    errors.InputError: if the directory holds no model, or a tokenizer in a form
+      that is not read.
   """
+  directory = hub.local(directory)
   if (files.path(directory) / 'tokenizer.json').exists():
     return tokenizer_lib.load(directory)
+  for name in _OTHER_FORMS:
+    if (files.path(directory) / name).exists():
+      raise errors.InputError(
+        f'{directory} has {name} and no tokenizer.json: expected that file, '
+        'which `transformers` writes of any fast tokenizer'
+      )
   vocabulary = huggingface.read_config(directory).vocabulary
   bos_id, eos_id = huggingface.read_token_ids(directory)
   return tokenizer_lib.id_tokenizer(vocabulary, bos_id, eos_id)

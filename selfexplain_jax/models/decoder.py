@@ -128,6 +128,12 @@ class Decoder(nnx.Module):
       )
 
 
+def abstract(config: config_lib.DecoderConfig) -> Decoder:
+  """Returns the decoder with shapes and dtypes in place of its parameters."""
+  make = functools.partial(Decoder, config)
+  return jax.eval_shape(make, jax.random.key(0))
+
+
 def initialize(
   config: config_lib.DecoderConfig, key: jax.Array, mesh: jax.sharding.Mesh
 ) -> Decoder:

@@ -8,7 +8,6 @@ layer; ours are [in, out] and stacked over layers.
 
 from collections.abc import Iterator
 import dataclasses
-import functools
 import os
 import tempfile
 from typing import Any
@@ -91,7 +90,7 @@ def load(
     dtype=dtype or config.dtype,
     parameter_dtype=parameter_dtype or config.parameter_dtype,
   )
-  abstract = _abstract(config)
+  abstract = decoder.abstract(config)
   stored = _Stored(directory)
   stored.check(abstract)
 
@@ -159,12 +158,6 @@ def weight_hash(model_or_directory: decoder.Decoder | files.PathLike) -> str:
       for name, tensor in tensors
     }
   )
-
-
-def _abstract(config: config_lib.DecoderConfig) -> decoder.Decoder:
-  """The decoder with shapes in place of parameters."""
-  make = functools.partial(decoder.Decoder, config)
-  return jax.eval_shape(make, jax.random.key(0))
 
 
 def _is_param(leaf: Any) -> bool:

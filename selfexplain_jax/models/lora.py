@@ -70,6 +70,15 @@ class Lora(nnx.Module):
     self.embedding = nnx.Param(jnp.zeros(shape), axes=table.axes)
 
 
+def abstract(model: decoder.Decoder, rank: int) -> Lora:
+  """Returns an adapter of `model` with shapes in place of its parameters."""
+
+  def make(model: decoder.Decoder) -> Lora:
+    return Lora(model, rank, jax.random.key(0))
+
+  return jax.eval_shape(make, model)
+
+
 def initialize(
   model: decoder.Decoder, rank: int, key: jax.Array, mesh: jax.sharding.Mesh
 ) -> Lora:

@@ -161,7 +161,7 @@ class Maker:
     runs = cells * sum(config.quota.values()) * (8 * config.rounds - 6)
     tokens = (runs + len(self.asked)) * max(map(len, self.asked.prompts.ids))
     minutes = estimate.minutes(
-      estimate.forward(self.target.model.config.weights, tokens)
+      estimate.forward(self.target.config.weights, tokens)
     )
     return (
       f'{cells} kinds of ablations; at most {records} records, roughly '
@@ -186,7 +186,7 @@ class Maker:
       )
       records.extend(_records(ablations, made, clean, split))
       notes['splits'][split] = made.notes
-    width = self.target.model.config.width
+    width = self.target.config.width
     return task.Made(records, np.zeros((0, width), np.float32), notes)
 
 

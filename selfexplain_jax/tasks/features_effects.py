@@ -67,7 +67,7 @@ class Maker:
     asked = self.config.documents
     tokens = (asked.labels + asked.scores) * asked.length
     minutes = estimate.minutes(
-      estimate.forward(self.target.model.config.weights, tokens)
+      estimate.forward(self.target.config.weights, tokens)
     )
     return (
       f'{self.dictionary.features} features of '
@@ -303,7 +303,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       raise errors.InputError(
         f'config.{name} is {value}: expected at least {least}'
       )
-  most = target.model.config.max_positions
+  most = target.config.max_positions
   if asked.length > most:
     raise errors.InputError(
       f'config.documents.length is {asked.length}: expected at most {most}, '
@@ -317,7 +317,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
     )
   corpus = corpora.named(config, target.directory, target.tokenizer)
   dictionary = dictionaries.load(
-    config.dictionary, target.weight_hash, target.model.config
+    config.dictionary, target.weight_hash, target.config
   )
   published_figures.check_config(config.expected, dictionary.layers)
   labeller, labels = _concepts(target, config.threshold)

@@ -116,7 +116,7 @@ class Maker:
   @property
   def plan(self) -> str:
     """The sizes of the work, in one line."""
-    config, shape = self.config, self.target.model.config
+    config, shape = self.config, self.target.config
     cells = len(self.prompts.positions) * len(config.blocks)
     records = 2 * cells * sum(config.quota.values())
     # Twice the quota is drawn at first, and in later rounds 8 times as much.
@@ -183,7 +183,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       'can be patched, not of documents'
     )
   store = reader.open_store(config.store)
-  spec, layers = store.manifest.spec, target.model.config.layers
+  spec, layers = store.manifest.spec, target.config.layers
   if spec.weight_hash != target.weight_hash:
     raise errors.InputError(
       f'{config.store} holds activations of another model than '
@@ -195,7 +195,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'{target.directory}'
     )
   _check_blocks(config.blocks, layers, target.directory)
-  dtype = target.model.config.dtype
+  dtype = target.config.dtype
   activations = load_activations(store, config.site, prompts, layers, dtype)
   return Maker(target, prompts, activations, config)
 

@@ -3,15 +3,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any, Protocol
 
+import jax
 import ml_collections
 import numpy as np
 import pyarrow as pa
 
 from selfexplain_jax.data import explanations
 from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.models import artefact
+from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 Record = Mapping[str, Any]
@@ -68,21 +73,77 @@ class Language(Protocol):
     ...
 
 
-@dataclasses.dataclass(frozen=True)
 class Target:
-  """The model that is explained.
+  """The model that is explained; its weights are read once they are needed.
+
+  So whatever only asks for sizes does so before anything is loaded.
 
   Attributes:
-    model: its parameters.
+    config: its shape.
     tokenizer: its tokenizer.
-    directory: where it was read from.
-    weight_hash: digest of its weights.
+    directory: where it is read from.
   """
 
-  model: decoder.Decoder
-  tokenizer: tokenizer_lib.Tokenizer
-  directory: str
-  weight_hash: str
+  def __init__(
+    self,
+    config: config_lib.DecoderConfig,
+    tokenizer: tokenizer_lib.Tokenizer,
+    directory: str,
+    load: Callable[[], decoder.Decoder],
+    hash_weights: Callable[[], str],
+  ):
+    """Takes what reads the weights, and what hashes them."""
+    self.config, self.tokenizer, self.directory = config, tokenizer, directory
+    self._load, self._hash_weights = load, hash_weights
+
+  @functools.cached_property
+  def model(self) -> decoder.Decoder:
+    """Its parameters."""
+    return self._load()
+
+  @functools.cached_property
+  def weight_hash(self) -> str:
+    """Digest of its weights, as they are stored."""
+    return self._hash_weights()
+
+  @classmethod
+  def of(
+    cls,
+    model: decoder.Decoder,
+    tokenizer: tokenizer_lib.Tokenizer,
+    directory: str,
+    weight_hash: str,
+  ) -> 'Target':
+    """Returns a target whose weights are there already."""
+    return cls(
+      model.config, tokenizer, directory, lambda: model, lambda: weight_hash
+    )
+
+
+def open_target(
+  directory: str, mesh: jax.sharding.Mesh, dtype: str = 'float32'
+) -> Target:
+  """Opens a model's directory as a target.
+
+  Args:
+    directory: of the model.
+    mesh: where its parameters go.
+    dtype: of activations and parameters.
+
+  Raises:
+    errors.InputError: if the directory holds no model; and once the weights
+      are read, if they are not what the configuration says.
+  """
+  config = dataclasses.replace(
+    huggingface.read_config(directory), dtype=dtype, parameter_dtype=dtype
+  )
+  return Target(
+    config,
+    artefact.load_tokenizer(directory),
+    directory,
+    lambda: artefact.load(directory, mesh, dtype)[0],
+    lambda: huggingface.weight_hash(directory),
+  )
 
 
 @dataclasses.dataclass(frozen=True)

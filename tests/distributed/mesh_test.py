@@ -17,13 +17,22 @@ class MeshTest(parameterized.TestCase):
     )
     self.assertEqual(set(made.axis_types), {jax.sharding.AxisType.Auto})
 
-  @parameterized.parameters((0, 1, 1), (1, 64, 64), (-1, 64, 64), (128, 1, 64))
+  @parameterized.parameters((7, 1, 1), (1, 64, 64), (-1, 64, 64), (128, 1, 64))
   def test_refuses_another_number_of_devices(self, data, fsdp, tensor):
     count = jax.device_count()
     with self.assertRaisesRegex(
       errors.InputError, f'expected the product to be {count}'
     ):
       mesh.make_mesh(data, fsdp, tensor)
+
+  def test_plans_for_devices_that_are_not_there(self):
+    planned = mesh.plan_mesh(2, 64, 8)
+    self.assertEqual(dict(planned.shape), dict(data=2, fsdp=64, tensor=8))
+    count = jax.device_count()
+    self.assertEqual(mesh.plan_mesh().shape['data'], count)
+    self.assertEqual(mesh.plan_mesh(-1, 2 * count).shape['data'], 1)
+    with self.assertRaisesRegex(errors.InputError, 'data=0: expected at least'):
+      mesh.plan_mesh(0)
 
   @parameterized.parameters((-1, 0, 1), (-1, 1, 0), (1, -1, -1))
   def test_refuses_less_than_one_way_to_split(self, data, fsdp, tensor):

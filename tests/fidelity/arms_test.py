@@ -140,7 +140,7 @@ class ArmsTest(absltest.TestCase):
     self.enter_context(mock.patch.object(injection, 'make', make))
     folders = {name: f'folder of {name}' for name in names}
     return arms.all_arms(
-      asked, folders, 'folder of initial', lambda: 'the target', None
+      asked, folders, 'folder of initial', 'the target', None
     )
 
   def test_who_answers_each_arm_and_with_which_vectors(self):

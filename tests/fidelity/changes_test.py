@@ -272,7 +272,7 @@ class PredictionsTest(absltest.TestCase):
 
   def test_of_ablations_copies_what_was_ablated(self):
     explained, chosen = fixtures.ablation_set(8), np.array([5, 2])
-    target = task.Target(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
     checked = changes.Changes(_intervene, ablation.COPIED)
     shown = checked.observe(
       target, explained, chosen, ml_collections.ConfigDict()
@@ -292,7 +292,7 @@ class PredictionsTest(absltest.TestCase):
 
 class ObserveTest(absltest.TestCase):
   def test_runs_what_the_questions_are_about(self):
-    target = task.Target(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
     shown = CHANGES.observe(
       target, EXPLAINED, CHOSEN, ml_collections.ConfigDict()
     )

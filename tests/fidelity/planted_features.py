@@ -89,7 +89,7 @@ def dictionary() -> dictionaries.Dictionaries:
 
 def target() -> task.Target:
   """The model as a target."""
-  return task.Target(model(), TOKENIZER, 'planted', 'abc')
+  return task.Target.of(model(), TOKENIZER, 'planted', 'abc')
 
 
 def labeller() -> labels.ConceptLabeller:

@@ -18,7 +18,7 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=TOKENIZER.vocab_size,
 )
-TARGET = task.Target(MODEL, TOKENIZER, 'a folder', 'a hash')
+TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
 RECORDS = [fixtures.record(i) for i in range(16)]
 CHOSEN = np.array([11, 3, 4, 5, 14, 0, 9])
 

@@ -29,7 +29,7 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=TOKENIZER.vocab_size,
 )
-TARGET = task.Target(MODEL, TOKENIZER, 'a folder', 'a hash')
+TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
 KNOWN = facts.known_facts(fixtures.WORLD, 0)
 ASKED = hints.all_prompts(fixtures.WORLD, KNOWN, TOKENIZER, 0)
 PROMPTS = ASKED.prompts

@@ -30,7 +30,7 @@ MODEL = tiny.model(
   vocabulary=TOKENIZER.vocab_size,
 )
 
-TARGET = task.Target(MODEL, TOKENIZER, 'a folder', 'a hash')
+TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
 
 
 def _maker():

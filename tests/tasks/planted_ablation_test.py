@@ -48,7 +48,9 @@ class PlantedAblationTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    target = task.Target(planted.model(), planted.TOKENIZER, 'planted', 'abc')
+    target = task.Target.of(
+      planted.model(), planted.TOKENIZER, 'planted', 'abc'
+    )
     cls.ablations = ablation_effects.Ablations(target, _asked(), seed=0)
 
   def expected(self, base, place, other, removed):
