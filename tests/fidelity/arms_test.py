@@ -116,8 +116,8 @@ class ArmsTest(absltest.TestCase):
   def all_arms(self, *names, asked=ASKED, text_only=('text_only',)):
     """Returns the arms, with explainers that are known by their folder."""
 
-    def load(directory, mesh):
-      del mesh
+    def load(directory, mesh, dtype):
+      del mesh, dtype
       return dataclasses.replace(EXPLAINER, model=directory)
 
     def training(directory):
@@ -128,7 +128,7 @@ class ArmsTest(absltest.TestCase):
     self.enter_context(mock.patch.object(explainer_lib, 'load', load))
     self.enter_context(mock.patch.object(explainer_lib, 'training', training))
     self.enter_context(
-      mock.patch.object(artefact, 'load', lambda d, mesh: (d, TOKENIZER))
+      mock.patch.object(artefact, 'load', lambda d, mesh, dtype: (d, TOKENIZER))
     )
     self.made = []
 

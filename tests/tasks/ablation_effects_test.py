@@ -312,7 +312,7 @@ class PrepareTest(absltest.TestCase):
     pretraining.Corpus(
       corpus_seed=3, known_seed=0, people=48, world_seed=0
     ).save(folder)
-    target = dataclasses.replace(TARGET, directory=folder)
+    target = task.Target.of(MODEL, TOKENIZER, folder, 'a hash')
     maker = ablation_effects.prepare(target, _config())
     self.assertEqual(maker.asked.prompts.text, PROMPTS.text)
     self.assertIs(maker.target, target)
@@ -346,9 +346,8 @@ class PrepareTest(absltest.TestCase):
       ablation_effects.prepare(TARGET, _config(prompts=dict(source='books')))
 
   def test_refuses_a_target_without_a_world(self):
-    target = dataclasses.replace(
-      TARGET, directory=self.create_tempdir().full_path
-    )
+    folder = self.create_tempdir().full_path
+    target = task.Target.of(MODEL, TOKENIZER, folder, 'a hash')
     with self.assertRaisesRegex(errors.InputError, 'pretraining corpus'):
       ablation_effects.prepare(target, _config())
 
