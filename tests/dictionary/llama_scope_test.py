@@ -24,7 +24,9 @@ def _published(folder, config, x):
   """
   t = {
     name: np.asarray(value, np.float64)
-    for name, value in published.read_tensors(folder).items()
+    for name, value in published.read_tensors(
+      folder / published.LLAMA_WEIGHTS
+    ).items()
   }
   encoder, encoder_bias = t['encoder.weight'], t['encoder.bias']
   decoder = t['decoder.weight']
@@ -92,7 +94,7 @@ class LlamaScopeTest(parameterized.TestCase):
       jump_relu_threshold=3.0,
     )
     published.write_tensors(
-      folder,
+      folder / published.LLAMA_WEIGHTS,
       {
         'encoder.weight': np.float32([[1, 0, 0, 0]]),
         'encoder.bias': np.float32([2]),
@@ -113,7 +115,9 @@ class LlamaScopeTest(parameterized.TestCase):
   def test_directions_are_columns_of_the_file(self):
     folder = published.llama_scope(self.root, 7)
     stored = llama_scope.open_directory(folder)
-    columns = published.read_tensors(folder)['decoder.weight']
+    columns = published.read_tensors(folder / published.LLAMA_WEIGHTS)[
+      'decoder.weight'
+    ]
     index = np.array([5, 0, 5])
     np.testing.assert_array_equal(
       stored.directions(index), columns.T[index].astype(np.float32)
@@ -125,9 +129,9 @@ class LlamaScopeTest(parameterized.TestCase):
     folder = published.llama_scope(self.root, use_decoder_bias=False)
     with self.assertRaisesRegex(errors.InputError, "tensor 'decoder.bias'"):
       llama_scope.open_directory(folder)
-    tensors = published.read_tensors(folder)
+    tensors = published.read_tensors(folder / published.LLAMA_WEIGHTS)
     del tensors['decoder.bias']
-    published.write_tensors(folder, tensors)
+    published.write_tensors(folder / published.LLAMA_WEIGHTS, tensors)
     sae = llama_scope.open_directory(folder).load()
     self.assertFalse(np.any(sae.decoder_bias_D))
 

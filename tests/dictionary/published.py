@@ -17,6 +17,7 @@ WIDTH, FEATURES = 6, 20
 # Of Gemma Scope, whose folders say how many features there are.
 GEMMA_FEATURES = 1024
 
+LLAMA_WEIGHTS = 'checkpoints/final.safetensors'
 LLAMA = 'Llama3_1-8B-Base-L{}R-32x'
 GEMMA = 'gemma-scope-2b-pt-res/layer_{}/width_1k/average_l0_71'
 
@@ -29,9 +30,8 @@ def _draw(seed: int, **shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
   }
 
 
-def write_tensors(folder: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
-  """Writes the weights of Llama Scope."""
-  name = folder / 'checkpoints' / 'final.safetensors'
+def write_tensors(name: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
+  """Writes a safetensors file."""
   name.parent.mkdir(parents=True, exist_ok=True)
   name.write_bytes(
     safetensors_numpy.save(
@@ -40,9 +40,8 @@ def write_tensors(folder: pathlib.Path, tensors: dict[str, np.ndarray]) -> None:
   )
 
 
-def read_tensors(folder: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads the weights of Llama Scope, of any float type."""
-  name = folder / 'checkpoints' / 'final.safetensors'
+def read_tensors(name: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads a safetensors file of any float types."""
   with safetensors.safe_open(name, framework='np') as opened:
     return {tensor: opened.get_tensor(tensor) for tensor in opened.keys()}
 
@@ -61,7 +60,10 @@ def llama_scope(
     **{'encoder.weight': (features, width), 'encoder.bias': (features,)},
     **{'decoder.weight': (width, features), 'decoder.bias': (width,)},
   )
-  write_tensors(folder, {k: v.astype(jnp.bfloat16) for k, v in tensors.items()})
+  write_tensors(
+    folder / LLAMA_WEIGHTS,
+    {k: v.astype(jnp.bfloat16) for k, v in tensors.items()},
+  )
   hook = f'blocks.{layer}.hook_resid_post'
   config = {
     'device': 'cuda:0',

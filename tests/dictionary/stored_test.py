@@ -102,10 +102,10 @@ class StoredTest(parameterized.TestCase):
 
   def test_what_has_no_direction_never_fires(self):
     folder = published.llama_scope(self.root)
-    tensors = published.read_tensors(folder)
+    tensors = published.read_tensors(folder / published.LLAMA_WEIGHTS)
     tensors['decoder.weight'][:, 2] = 0
     tensors['encoder.bias'][2] = 100
-    published.write_tensors(folder, tensors)
+    published.write_tensors(folder / published.LLAMA_WEIGHTS, tensors)
     sae = llama_scope.open_directory(folder).load()
     found = np.asarray(sae_lib.encode(sae, X))
     self.assertFalse(found[:, 2].any())
@@ -116,9 +116,9 @@ class StoredTest(parameterized.TestCase):
   )
   def test_weights_have_to_be_finite(self, tensor):
     folder = published.llama_scope(self.root)
-    tensors = published.read_tensors(folder)
+    tensors = published.read_tensors(folder / published.LLAMA_WEIGHTS)
     tensors[tensor].reshape(-1)[-1] = np.nan
-    published.write_tensors(folder, tensors)
+    published.write_tensors(folder / published.LLAMA_WEIGHTS, tensors)
     stored = llama_scope.open_directory(folder)
     for act in (stored.check, stored.load):
       with self.assertRaisesRegex(errors.InputError, 'that are not finite'):
@@ -131,9 +131,9 @@ class StoredTest(parameterized.TestCase):
     name = folder / 'hyperparams.json'
     name.write_text(name.read_text() + ' ')
     seen.add(stored.digest())
-    tensors = published.read_tensors(folder)
+    tensors = published.read_tensors(folder / published.LLAMA_WEIGHTS)
     tensors['encoder.bias'][0] += 1
-    published.write_tensors(folder, tensors)
+    published.write_tensors(folder / published.LLAMA_WEIGHTS, tensors)
     seen.add(stored.digest())
     self.assertLen(seen, 3)
 
