@@ -14,6 +14,7 @@ from selfexplain_jax.dictionary import saelens
 from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.dictionary import stored as stored_lib
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import hub
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +100,8 @@ def load(
 
   Args:
     directory: the workdir of train_dictionary, or a published dictionary, or a
-      release of them; see `releases.by_layer`.
+      release of them, or one on the hub; see `releases.by_layer` and
+      `hub.local_part`.
     weight_hash: of the target that they have to be of. Published ones do not
       say whose they are.
     config: of the target, whose width and layers theirs have to be.
@@ -108,6 +110,7 @@ def load(
     errors.InputError: if a run is not finished, or of another target; if there
       are no dictionaries, or they are damaged or do not fit the target.
   """
+  directory = hub.local_part(directory)
   folder = files.path(directory)
   if any((folder / n).exists() for n in ('metrics.json', 'dictionaries')):
     site, stored = _trained(folder, weight_hash)

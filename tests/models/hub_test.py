@@ -72,6 +72,32 @@ class HubTest(parameterized.TestCase):
       self.assertEqual(hub.local('a/b'), 'a/b')
 
   @parameterized.parameters(
+    ('a/b', None, '', '*.npz'),
+    ('a/b@v1', 'v1', '', '*.npz'),
+    ('a/b/L15R-32x/', None, '/L15R-32x', 'L15R-32x/*.npz'),
+    ('a/b@v1/layer_*/w_1k', 'v1', '/layer_*/w_1k', 'layer_*/w_1k/*.npz'),
+  )
+  def test_parts_of_a_repository(self, name, revision, part, wanted):
+    with _download(return_value='/cache') as download:
+      self.assertEqual(hub.local_part(name), '/cache' + part)
+      self.assertEqual(download.call_args.args, ('a/b',))
+      self.assertEqual(download.call_args.kwargs['revision'], revision)
+      self.assertIn(wanted, download.call_args.kwargs['allow_patterns'])
+
+  @parameterized.parameters('one', './a/b', '/a/b*', '~/b', 'gs://b/c', 'a//b')
+  def test_other_names_are_those_of_parts_of_folders(self, name):
+    with _download(side_effect=AssertionError):
+      self.assertEqual(hub.local_part(name), name)
+
+  def test_parts_of_a_folder_that_exists_come_first(self):
+    before = os.getcwd()
+    self.addCleanup(os.chdir, before)
+    os.chdir(self.create_tempdir().full_path)
+    os.mkdir('a')
+    with _download(side_effect=AssertionError):
+      self.assertEqual(hub.local_part('a/b/layer_*'), 'a/b/layer_*')
+
+  @parameterized.parameters(
     (hub_errors.LocalEntryNotFoundError, 'hf download.*name the folder'),
     (ConnectionError, 'neither be reached'),
     (hub_errors.HFValidationError, 'neither be reached'),
