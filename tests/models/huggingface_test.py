@@ -9,6 +9,7 @@ import functools
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -24,6 +25,7 @@ from selfexplain_jax.models import decoder
 from selfexplain_jax.models import generate
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import huggingface_config
+from selfexplain_jax.models import shards
 from selfexplain_jax.models import sites as sites_lib
 from tests.models import tiny
 
@@ -233,6 +235,44 @@ class HuggingfaceTest(parameterized.TestCase):
     )
     wide = _load(folder, 'float32', 'float32')
     self.assertEqual(wide.embedding[...].dtype, jnp.float32)
+
+  def test_a_file_is_that_of_the_library(self):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    model = _load(_DATA / 'gemma2', None, 'bfloat16')
+    huggingface.save(model, folder)
+    path = folder / huggingface.WEIGHTS
+    expected = safetensors_numpy.save(
+      safetensors_numpy.load_file(path), metadata={'format': 'pt'}
+    )
+    self.assertEqual(path.read_bytes(), expected)
+
+  def test_big_models_are_written_in_shards(self):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    model = _load(_DATA / 'llama')
+    huggingface.save(model, folder)
+    digest = huggingface.weight_hash(folder)
+    small = functools.partial(shards.write, shard_bytes=8000)
+    with mock.patch.object(shards, 'write', small):
+      huggingface.save(model, folder)
+    self.assertFalse((folder / huggingface.WEIGHTS).exists())
+    index = json.loads((folder / huggingface.INDEX).read_text())
+    names = sorted(path.name for path in folder.glob('*.safetensors'))
+    self.assertEqual(names, sorted({*index['weight_map'].values()}))
+    self.assertEqual(names[0], f'model-00001-of-{len(names):05}.safetensors')
+    self.assertGreater(len(names), 3)
+    sizes = []
+    for name in names:
+      part = safetensors_numpy.load_file(folder / name)
+      for tensor in part:
+        self.assertEqual(index['weight_map'][tensor], name)
+      sizes.append(sum(value.nbytes for value in part.values()))
+    self.assertLessEqual(max(sizes), 8000)
+    self.assertEqual(sum(sizes), index['metadata']['total_size'])
+    self.assertEqual(huggingface.weight_hash(folder), digest)
+    # As one file again, nothing is left that could be read instead.
+    huggingface.save(model, folder)
+    self.assertFalse((folder / huggingface.INDEX).exists())
+    self.assertEqual(huggingface.weight_hash(_load(folder)), digest)
 
   def test_sharded_directory(self):
     directory = self._copy('qwen3')
