@@ -97,7 +97,8 @@ class _CompressedLines:
     self._name, self._field = name, field
     self._raw: Any = None
     self._file: Any = None
-    self._next = 0  # The line at which the file is.
+    self._next = 0  # The line at which the file is, and the one before it.
+    self._last = b''
     self._count, self._at_end = 0, False
 
   def close(self) -> None:
@@ -112,9 +113,10 @@ class _CompressedLines:
     self._next += 1
     with text_records.damage(f'{place} cannot be read', 'a whole gzip file'):
       try:
-        return self._file.readline()
+        self._last = self._file.readline()
       except zlib.error as e:  # No subclass of anything.
         raise ValueError(str(e)) from e
+    return self._last
 
   def _seek(self, index: int) -> None:
     if self._raw is None or index < self._next:
@@ -136,8 +138,11 @@ class _CompressedLines:
     return min(self._count, most)
 
   def read(self, index: int) -> str:
-    self._seek(index)
-    line = self._line().rstrip(b'\r\n')
+    # Whoever has just counted up to a document wants to read it.
+    if self._raw is None or index != self._next - 1:
+      self._seek(index)
+      self._line()
+    line = self._last.rstrip(b'\r\n')
     place = text_records.where(self._name, index)
     return text_records.parse(line, self._field, place)
 

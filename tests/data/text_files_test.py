@@ -50,6 +50,25 @@ class TextFilesTest(parameterized.TestCase):
     for most in (0, 4, 2, 11, 12, 100):
       self.assertEqual(found.count(most), min(most, len(TEXTS)))
 
+  @parameterized.parameters(
+    ('.jsonl.gz', text_formats.gzip, 'GzipFile'),
+    ('.parquet', text_formats.parquet, 'ParquetFile'),
+    ('.array_record', grain.sources, 'ArrayRecordDataSource'),
+  )
+  def test_files_are_opened_once_to_read_them_in_order(
+    self, ending, module, name
+  ):
+    for part in 'ab':
+      text_sources.write(self.folder / f'{part}{ending}', TEXTS)
+    opened = self.enter_context(
+      mock.patch.object(module, name, wraps=getattr(module, name))
+    )
+    found = self.open()
+    for i, text in enumerate(TEXTS * 2):
+      self.assertEqual(found.count(i + 1), i + 1)
+      self.assertEqual(found[i], text)
+    self.assertEqual(opened.call_count, 2)
+
   def test_index_goes_on_over_files_of_all_formats(self):
     texts = []
     for i, ending in enumerate(text_sources.WRITERS):
