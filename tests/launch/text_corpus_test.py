@@ -11,12 +11,17 @@ import numpy as np
 
 from experiments.features import dictionary
 from experiments.features import dump
+from experiments.features import explanations
 from launch import dump_activations
+from launch import make_explanations
 from launch import train_dictionary
 from selfexplain_jax import errors
 from selfexplain_jax.activations import reader
+from selfexplain_jax.data import corpora
+from selfexplain_jax.data import explanations as explanations_lib
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.models import artefact
+from selfexplain_jax.worlds.biographies import pretraining
 from tests.data import text_sources
 from tests.models import byte_pairs
 from tests.models import tiny
@@ -109,6 +114,45 @@ class TextCorpusTest(parameterized.TestCase):
     np.testing.assert_array_equal(
       documents.weights.sum(1), [len(ids) for ids in held_out]
     )
+
+  def test_features_of_a_world_model_on_text(self):
+    world = pretraining.Corpus(
+      corpus_seed=0, known_seed=0, people=48, world_seed=0
+    )
+    tokenizer = world.tokenizer(())
+    model = tiny.model(layers=2, vocabulary=tokenizer.vocab_size)
+    artefact.save(model, tokenizer, self.workdir / 'target')
+    world.save(self.workdir / 'target')
+    read = corpora.Biographies(world, tokenizer)
+    texts = [
+      tokenizer.decode(read.document(i, 24 - i % 2).ids) for i in range(400)
+    ]
+    name = text_sources.write(self.workdir / 'texts.jsonl', texts)
+    target = str(self.workdir / 'target')
+    config = self.dumped(**{'target': target, 'prompts.text.files': str(name)})
+    dump_activations.run(config, str(self.workdir / 'store'))
+    config = self.trained(target=target, store=str(self.workdir / 'store'))
+    train_dictionary.run(config, str(self.workdir / 'dictionary'))
+
+    config = explanations.get_config('text')
+    config.target, config.corpus.files = target, str(name)
+    config.dictionary = str(self.workdir / 'dictionary')
+    config.documents = dict(start=20, labels=40, scores=10, length=24)
+    config.threshold, config.unlabelled = 0.02, 3
+    make_explanations.run(config, str(self.workdir / 'set'))
+    made = explanations_lib.read(self.workdir / 'set')
+    # Every other document is too short.
+    expected = [read.document(20 + 2 * i, 24).ids for i in range(40, 50)]
+    np.testing.assert_array_equal(made.documents, expected)
+    self.assertEqual(made.manifest['notes']['corpus']['source'], 'text')
+    self.assertNotIn('corpus', made.manifest['config'])
+    self.assertNotIn(str(self.workdir), json.dumps(made.manifest))
+    config.documents.scores = 200
+    with self.assertRaisesRegex(
+      errors.InputError, 'has 150 documents of at least 24 tokens from document'
+    ):
+      make_explanations.run(config, str(self.workdir / 'none'))
+    self.assertFalse((self.workdir / 'none').exists())
 
   def test_note_names_the_files(self):
     note = json.loads((self.root / 'store/corpus.json').read_text())
