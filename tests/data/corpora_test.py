@@ -1,13 +1,19 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of corpora: what is read, padded, and passed over."""
 
+import pathlib
+
 from absl.testing import absltest
 from absl.testing import parameterized
+import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import corpora
 from selfexplain_jax.worlds.biographies import pretraining
+from tests.data import fixtures
+from tests.data import text_sources
+from tests.models import byte_pairs
 
 LENGTHS = (5, 1, 7, 4, 9, 2)
 
@@ -77,6 +83,41 @@ class CorporaTest(parameterized.TestCase):
       self.assertEqual(value.dtype, expected[name].dtype)
       np.testing.assert_array_equal(value, expected[name])
     self.assertLen(corpus.prompts(), len(made.prompts(tokenizer)))
+    # Text files where a configuration names some, that corpus elsewhere.
+    config = ml_collections.ConfigDict()
+    own = corpora.named(config, folder, tokenizer)
+    self.assertEqual(own.document(11, 20).ids, expected['tokens'].tolist())
+    name = text_sources.write(pathlib.Path(folder) / 'a.txt', ['. , .'])
+    config.corpus = dict(files=str(name), field='')
+    named = corpora.named(config, folder, tokenizer)
+    self.assertEqual(
+      named.document(0, 20).ids, tokenizer.encode_prompt('. , .')
+    )
+
+  @parameterized.parameters(True, False)
+  def test_text_is_cut_and_special_tokens_in_it_are_none(self, bos):
+    tokenizer = byte_pairs.tokenizer(bos)
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    text_sources.write(folder / 'a.jsonl', ['the <|eot_id|> <|bos|> mill'])
+    corpus = corpora.of_files(f'{folder}/*', 'text', tokenizer)
+    found, weights = corpus.document(0, 100)
+    self.assertEqual(tokenizer.decode(found), 'the <|eot_id|> <|bos|> mill')
+    self.assertEqual(found.count(tokenizer.id_of('<|bos|>')), int(bos))
+    self.assertNotIn(tokenizer.eos_id, found)
+    np.testing.assert_array_equal(weights, np.ones(len(found), np.float32))
+    self.assertEqual(corpus.document(0, 5).ids, found[:5])
+    self.assertIsNone(corpus.prompts())
+
+  def test_unknown_word_is_named_with_its_record(self):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    text_sources.write(folder / 'a.txt', ['. .'])
+    text_sources.write(folder / 'b.txt', ['.', '. qwertz'])
+    corpus = corpora.of_files(f'{folder}/*', '', fixtures.TOKENIZER)
+    self.assertLen(corpus.document(1, 9).ids, 2)
+    with self.assertRaisesRegex(
+      errors.InputError, "b.txt: record 1, counted from 0, word 'qwertz'"
+    ):
+      corpus.document(2, 9)
 
 
 if __name__ == '__main__':
