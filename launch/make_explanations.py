@@ -15,7 +15,7 @@ from selfexplain_jax.tasks import table
 from selfexplain_jax.tasks import task as task_lib
 
 # Fields that say where inputs lie, which says nothing of the set.
-_PLACES = ('target', 'store', 'dictionary', 'corpus')
+_PLACES = ('target', 'store', 'dictionary', 'corpus', 'published')
 
 
 def run(

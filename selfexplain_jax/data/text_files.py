@@ -113,7 +113,7 @@ class TextFiles(grain.sources.RandomAccessDataSource):
     last = bisect.bisect_left(self._ends, end)
     return {
       'field': self._field,
-      'files': [_note(name) for name in self._names[: last + 1]],
+      'files': [note(name) for name in self._names[: last + 1]],
     }
 
 
@@ -159,7 +159,8 @@ def _glob(pattern: str) -> list[epath.Path]:
   return list(folder.glob(below))
 
 
-def _note(name: epath.Path) -> dict[str, Any]:
+def note(name: epath.Path) -> dict[str, Any]:
+  """Returns what tells a file from others; see `TextFiles.note`."""
   size = name.stat().length
   state = hashlib.sha256()
   with name.open('rb') as file:

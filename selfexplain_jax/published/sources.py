@@ -2,7 +2,6 @@
 """Files of published data: found, opened, and refused if they are pickles."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from etils import epath
 import pyarrow as pa
@@ -51,38 +50,64 @@ def find(pattern: str, field: str, expected: str) -> list[epath.Path]:
   return found
 
 
-def rows(
+def batches(
   name: epath.Path, schema: pa.Schema, what: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[int, pa.RecordBatch]]:
   """Yields the rows of a parquet file, a few hundred in memory at a time.
 
   Args:
     name: the file.
-    schema: the columns that are needed; others are not read. An integer or
-      float column may be of another width.
+    schema: the columns that are needed; others are not read. A column of
+      numbers may be of another width, and null only where the schema's
+      metadata of the field says `optional`.
     what: the format, for errors.
 
   Yields:
-    Where the row is, for errors, and its columns.
+    The number of the first row, and rows.
 
   Raises:
-    errors.InputError: if the file is damaged, or a column is missing or of
-      another kind.
+    errors.InputError: if the file is damaged, has no rows, or a column is
+      missing, of another kind, or null.
   """
+  number = 0
   try:
     with name.open('rb') as source:
       opened = parquet.ParquetFile(source)
       _check_columns(name, opened.schema_arrow, schema, what)
-      number = 0
       for batch in opened.iter_batches(_ROWS, columns=schema.names):
-        for row in batch.to_pylist():
-          yield f'{name}: row {number}', row
-          number += 1
+        _check_nulls(name, number, batch, schema)
+        yield number, batch
+        number += batch.num_rows
   except (pa.ArrowException, OSError) as e:
     raise errors.InputError(
       f'{name} is damaged, or no parquet file: {str(e).splitlines()[0]}: '
       f'expected {what}'
     ) from e
+  if not number:
+    raise errors.InputError(f'{name} has no rows: expected {what}')
+
+
+def place(name: epath.Path, row: int) -> str:
+  """How errors name a row of a file."""
+  return f'{name}: row {row}'
+
+
+def optional(name: str, kind: pa.DataType) -> pa.Field:
+  """A column that may be null."""
+  return pa.field(name, kind, metadata={'optional': 'yes'})
+
+
+def _check_nulls(
+  name: epath.Path, first: int, batch: pa.RecordBatch, schema: pa.Schema
+) -> None:
+  for field in schema:
+    column = batch.column(field.name)
+    if column.null_count and not field.metadata:
+      row = column.is_null().index(True).as_py()
+      raise errors.InputError(
+        f'{place(name, first + row)}: {field.name} is null: expected '
+        f'{field.type}'
+      )
 
 
 def _check_columns(

@@ -103,3 +103,20 @@ def effect(
     'system': None,
     'content_prefix': '',
   }
+
+
+def published_effect(
+  tokenizer: tokenizer_lib.Tokenizer, clean: int, treated: int
+) -> dict[str, Any]:
+  """Returns the same columns for tokens that others saw, without margins."""
+  return {
+    'clean_id': clean,
+    'treated_id': treated,
+    'clean_token': tokenizer.text(clean),
+    'treated_token': tokenizer.text(treated),
+    'clean_margin': None,
+    'treated_margin': None,
+    'changed': clean != treated,
+    'system': None,
+    'content_prefix': '',
+  }

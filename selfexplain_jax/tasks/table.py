@@ -6,14 +6,18 @@ from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
+from selfexplain_jax.tasks import ablation_published
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
+from selfexplain_jax.tasks import patching_published
 from selfexplain_jax.tasks import task as task_lib
 
 # The maker of a set that runs the target on prompts of its own world.
 EFFECTS = 'effects'
+# One that takes what others found and published.
+PUBLISHED = 'published'
 
 TASKS = {
   t.language.NAME: t
@@ -25,12 +29,18 @@ TASKS = {
     ),
     task_lib.Task(
       patching,
-      {EFFECTS: patching_effects.prepare},
+      {
+        EFFECTS: patching_effects.prepare,
+        PUBLISHED: patching_published.prepare,
+      },
       changes.Changes(patching_effects.rerun, patching.COPIED),
     ),
     task_lib.Task(
       ablation,
-      {EFFECTS: ablation_effects.prepare},
+      {
+        EFFECTS: ablation_effects.prepare,
+        PUBLISHED: ablation_published.prepare,
+      },
       changes.Changes(
         ablation_effects.rerun,
         ablation.COPIED,

@@ -16,7 +16,8 @@ _TEXT = """
 The mother tongue of Anna Keller is French. Karla Gruber plays the piano.
 Respond with one of Paris or Rome or Madrid or Berlin or Vienna or unknown and
 nothing else. Question: which of these is a fruit? A) apple B) stone C) cloud
-D) river Hint: I think it is B. Answer: A. The output would remain unchanged.
+D) river Hint: I think it is B. Answer: A. One of A, B, C and D is right. It is
+right that the output would remain unchanged, or so says Otto.
 The most likely output would change to the next token of the text at layers 0.
 """
 
