@@ -34,6 +34,9 @@ class ShardingTest(absltest.TestCase):
         'projection': ["(None, 'fsdp')"],
       },
     )
+    # [features, width] of a dictionary, read part by part.
+    self.assertEqual(printed['training']['1x2x2']['decoder'], [10, 16])
+    self.assertEqual(printed['training']['4x1x1']['decoder'], [20, 32])
     # [layers, width, heads]: a quarter of it on each of 1 x 2 x 2 devices.
     self.assertEqual(printed['query'], [2, 32, 32])
     self.assertEqual(printed['part'], [2, 16, 16])

@@ -18,6 +18,8 @@ from jax.sharding import AxisType
 import ml_collections
 import numpy as np
 
+from selfexplain_jax.dictionary import releases
+from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import injection
@@ -32,6 +34,7 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
+from tests.dictionary import published
 from tests.models import tiny
 
 # Sizes of data, fsdp and tensor.
@@ -191,6 +194,11 @@ def _results(
       ),
     }
     out['training'], notes = _training(model, tokens)
+    _, stored = releases.by_layer(directory / 'dictionaries')
+    sae = stored[0].load()
+    x = jnp.asarray(random.normal(size=(5, model.config.width)), jnp.float32)
+    out['dictionary'] = sae, jax.jit(sparse_autoencoder.encode)(sae, x)
+    notes['decoder'] = sae.decoder_SxD.addressable_shards[0].data.shape
   leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(out))
   found = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
   return found, notes
@@ -210,6 +218,7 @@ def main() -> None:
     # tensor axis: they stay whole.
     model = tiny.model(layers=2, width=32, kv_heads=1, vocabulary=41)
     huggingface.save(model, directory)
+    published.llama_scope(directory / 'dictionaries', width=32)
     expected, _ = _results(directory, _one_device())
     for sizes in MESHES:
       worst = (0.0, '')
