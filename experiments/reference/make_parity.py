@@ -20,9 +20,9 @@ from absl import flags
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 import torch
-import transformers
 
 from experiments.reference import hugging_face
+from experiments.reference import random_models
 from selfexplain_jax import files
 
 _OUTPUT = flags.DEFINE_string(
@@ -30,31 +30,6 @@ _OUTPUT = flags.DEFINE_string(
 )
 _STORIES = flags.DEFINE_string(
   'stories', '../shared/data/stories260k', 'Directory of the real model.'
-)
-
-_SHAPE: dict[str, Any] = dict(
-  vocab_size=40,
-  hidden_size=16,
-  intermediate_size=24,
-  num_hidden_layers=2,
-  num_attention_heads=4,
-  num_key_value_heads=2,
-  head_dim=8,
-  max_position_embeddings=256,
-  bos_token_id=1,
-  eos_token_id=2,
-  # Large enough that attention and MLP matter beside the embedding.
-  initializer_range=0.25,
-)
-
-# Of its four frequencies one is kept, one blended and two are stretched.
-_LLAMA3 = dict(
-  rope_type='llama3',
-  rope_theta=10_000.0,
-  factor=8.0,
-  low_freq_factor=1.0,
-  high_freq_factor=4.0,
-  original_max_position_embeddings=128,
 )
 
 # Unequal lengths, some of them longer than the windows.
@@ -75,42 +50,15 @@ _FEWEST_TOKENS = 8  # Different ones in all generations of a model.
 
 def _models() -> dict[str, Any]:
   """Configuration by name: all families, tied and untied."""
-  llama, qwen3 = transformers.LlamaConfig, transformers.Qwen3Config
-  plain: dict[str, Any] = dict(rope_type='default', rope_theta=10_000.0)
-  tied: dict[str, Any] = dict(tie_word_embeddings=True)
-  # Caps that bite, and a window shorter than the texts.
-  gemma2 = transformers.Gemma2Config(
-    **_SHAPE,
-    rope_parameters=plain,
-    query_pre_attn_scalar=5,
-    attn_logit_softcapping=2.0,
-    final_logit_softcapping=4.0,
-    sliding_window=5,
-  )
+  make = random_models.configuration
   return {
-    'llama': llama(**_SHAPE, rope_parameters=plain),
-    'llama_tied_scaled': llama(**_SHAPE, rope_parameters=_LLAMA3, **tied),
-    'qwen3': qwen3(**_SHAPE, rope_parameters=plain),
-    'qwen3_tied': qwen3(**_SHAPE, rope_parameters=plain, **tied),
-    'gemma2_tied': gemma2,
-    'gemma2': transformers.Gemma2Config(
-      **{**gemma2.to_dict(), 'tie_word_embeddings': False}
-    ),
+    'llama': make('Llama', tied=False),
+    'llama_tied_scaled': make('Llama 3.1', tied=True),
+    'qwen3': make('Qwen3', tied=False),
+    'qwen3_tied': make('Qwen3', tied=True),
+    'gemma2_tied': make('Gemma 2', tied=True),
+    'gemma2': make('Gemma 2', tied=False),
   }
-
-
-def _build(config: Any, seed: int) -> Any:
-  """A model with random weights, the norms' gains included."""
-  torch.manual_seed(seed)
-  model = transformers.AutoModelForCausalLM.from_config(
-    config, dtype=torch.float32, attn_implementation='eager'
-  ).eval()
-  model.generation_config.eos_token_id = None  # Generations end nowhere.
-  offset = config.model_type == 'gemma2'  # It stores gains less 1.
-  for parameter in model.parameters():
-    if parameter.ndim == 1:
-      torch.nn.init.uniform_(parameter, 0.5 - offset, 1.5 - offset)
-  return model
 
 
 class _BadSeedError(Exception):
@@ -163,7 +111,7 @@ def _expected(model: Any, seed: int) -> dict[str, np.ndarray]:
 def _first_good(config: Any) -> tuple[Any, dict[str, np.ndarray]]:
   """The model of the first seed that is a good test, and what it must give."""
   for seed in itertools.count():
-    model = _build(config, seed)
+    model = random_models.build(config, seed)
     try:
       return model, _expected(model, seed)
     except _BadSeedError:
