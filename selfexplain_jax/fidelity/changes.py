@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any
 
+from absl import logging
 import ml_collections
 import numpy as np
 import pyarrow as pa
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import controls
@@ -17,6 +19,7 @@ from selfexplain_jax.fidelity import metrics
 from selfexplain_jax.fidelity import rerun as rerun_lib
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.fidelity import statistics
+from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import task as task_lib
 
 
@@ -48,8 +51,15 @@ class Changes:
     config: ml_collections.ConfigDict,
   ) -> rerun_lib.Rerun:
     """Runs the interventions that the records are about again."""
-    del config
-    return rerun_lib.rerun(target, self.intervene, explained, chosen)
+    shown = rerun_lib.rerun(target, self.intervene, explained, chosen)
+    if shown.flips is not None:
+      logging.info(
+        'In another batch shape %d of %d verdicts flip, %.2f%%',
+        np.sum(shown.flips),
+        len(chosen),
+        100 * np.mean(shown.flips),
+      )
+    return dataclasses.replace(shown, keep_unstable=config.keep_unstable)
 
   def controls(
     self, train: controls.Records, evaluated: controls.Records
@@ -68,10 +78,23 @@ class Changes:
     chosen: np.ndarray,
     seed: int,
   ) -> task_lib.Checked:
-    """Compares what was said with the effects of running the target again."""
+    """Compares what was said with the effects of running the target again.
+
+    Raises:
+      errors.InputError: if no verdict holds in another batch shape.
+    """
+    scored = shown.scored
+    if not len(scored):
+      raise errors.InputError(
+        f'none of {len(chosen)} verdicts holds in another batch shape: '
+        'expected another dtype, or --config.keep_unstable'
+      )
+    unstable = _unstable(shown)
+    said = {arm: answers.take(scored) for arm, answers in said.items()}
+    shown, chosen = shown.take(scored), chosen[scored]
     rows = [explained.rows[i] for i in chosen]
     return task_lib.Checked(
-      self._figures(said, shown, rows, seed),
+      {**self._figures(said, shown, rows, seed), **unstable},
       {'predictions': self._predictions(said, shown, rows, chosen)},
     )
 
@@ -168,3 +191,17 @@ class Changes:
           }
         )
     return pa.Table.from_pylist(table)
+
+
+def _unstable(shown: rerun_lib.Rerun) -> dict[str, Any]:
+  """What another batch shape turns round, if it was tried."""
+  if shown.flips is None:
+    return {}
+  margin = stability.margin(shown.clean, shown.treated)
+  return {
+    'unstable': {
+      **stability.notes(margin, shown.flips),
+      'left_out': len(shown.flips) - len(shown.scored),
+      'disagreement_share': shown.disagreements / len(shown.flips),
+    }
+  }

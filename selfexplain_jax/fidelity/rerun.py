@@ -11,12 +11,14 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import changes as changes_lib
 from selfexplain_jax.tasks import task as task_lib
 
-# Runs the interventions of records, given their vectors, f32[N, D].
+# Runs the interventions of records, given their vectors f32[N, D] and the rows
+# of a batch.
 Intervene = Callable[
-  [task_lib.Target, list[dict[str, Any]], np.ndarray], effects_lib.Effects
+  [task_lib.Target, list[dict[str, Any]], np.ndarray, int], effects_lib.Effects
 ]
 
 
@@ -31,6 +33,9 @@ class Rerun:
     clean_token: the target's token without the treatment, as text.
     treated_token: the one with it.
     disagreements: records whose stored effect is not what re-running shows.
+    flips: bool[N], which of the verdicts another batch shape turns round; None
+      in float32, in which they are not run again for that.
+    keep_unstable: whether those are scored too.
   """
 
   clean: effects_lib.Effects
@@ -39,6 +44,27 @@ class Rerun:
   clean_token: list[str]
   treated_token: list[str]
   disagreements: int
+  flips: np.ndarray | None = None
+  keep_unstable: bool = False
+
+  @property
+  def scored(self) -> np.ndarray:
+    """Which records are scored, i64[M]."""
+    if self.flips is None or self.keep_unstable:
+      return np.arange(len(self.effects))
+    return np.flatnonzero(~self.flips)
+
+  def take(self, rows: np.ndarray) -> 'Rerun':
+    """Returns what was shown for some records; disagreements stay of all."""
+    return dataclasses.replace(
+      self,
+      clean=self.clean.take(rows),
+      treated=self.treated.take(rows),
+      effects=[self.effects[i] for i in rows],
+      clean_token=[self.clean_token[i] for i in rows],
+      treated_token=[self.treated_token[i] for i in rows],
+      flips=None if self.flips is None else self.flips[rows],
+    )
 
 
 def rerun(
@@ -61,8 +87,18 @@ def rerun(
   """
   rows = [explained.rows[i] for i in chosen]
   tokens, lengths = prompts_lib.pad([row['prompt_ids'] for row in rows])
-  clean = effects_lib.run_clean(target.model, tokens, lengths)
-  treated = intervene(target, rows, explained.shown(chosen)[:, 0])
+
+  def both(batch: int) -> tuple[effects_lib.Effects, effects_lib.Effects]:
+    vectors = explained.shown(chosen)[:, 0]
+    return (
+      effects_lib.run_clean(target.model, tokens, lengths, batch),
+      intervene(target, rows, vectors, batch),
+    )
+
+  clean, treated = both(stability.BATCH)
+  flips = None
+  if target.model.config.dtype == 'bfloat16':
+    flips = stability.flipped(clean, treated, *both(stability.OTHER_BATCH))
   texts = [
     [target.tokenizer.text(int(t)) for t in effects.token]
     for effects in (clean, treated)
@@ -84,4 +120,5 @@ def rerun(
     clean_token=texts[0],
     treated_token=texts[1],
     disagreements=int(np.sum(np.any(stored != now, 1))),
+    flips=flips,
   )

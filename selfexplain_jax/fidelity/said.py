@@ -18,6 +18,11 @@ class Said:
   output: list[str]
   log_probability: np.ndarray
 
+  def take(self, rows: np.ndarray) -> 'Said':
+    """Returns what was said to some of the questions."""
+    outputs = [self.output[i] for i in rows]
+    return Said(outputs, self.log_probability[rows])
+
 
 def fixed(outputs: list[str]) -> Said:
   """Answers that no language model gave."""

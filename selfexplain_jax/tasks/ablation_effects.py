@@ -22,6 +22,7 @@ from selfexplain_jax.data import spans as spans_lib
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import ablate
 from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.interventions import stability
 from selfexplain_jax.models import generate
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import cells as cells_lib
@@ -132,7 +133,7 @@ class Ablations:
 
 
 def _run(
-  target: task.Target, ids: Sequence[Sequence[int]], batch: int = 512
+  target: task.Target, ids: Sequence[Sequence[int]], batch: int
 ) -> effects_lib.Effects:
   tokens, lengths = prompts_lib.pad(ids)
   return effects_lib.run_clean(target.model, tokens, lengths, batch)
@@ -176,7 +177,7 @@ class Maker:
     """
     ablations = Ablations(self.target, self.asked, self.config.seed)
     everything = np.arange(len(self.asked))
-    clean = ablations.run_clean(everything, 512)
+    clean = ablations.run_clean(everything, stability.BATCH)
     records: list[dict[str, Any]] = []
     notes: dict[str, Any] = {'prompts': len(self.asked), 'splits': {}}
     for split in sampling.SPLITS:
@@ -228,7 +229,10 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
 
 def rerun(
-  target: task.Target, rows: list[dict[str, Any]], vectors_NxD: np.ndarray
+  target: task.Target,
+  rows: list[dict[str, Any]],
+  vectors_NxD: np.ndarray,
+  batch: int = stability.BATCH,
 ) -> effects_lib.Effects:
   """Ablates prompts anew as records say, never reading their effects."""
   del vectors_NxD
@@ -238,7 +242,7 @@ def rerun(
     )
     for row in rows
   ]
-  return _run(target, ids)
+  return _run(target, ids, batch)
 
 
 def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:

@@ -18,6 +18,7 @@ from selfexplain_jax import estimate
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
@@ -265,7 +266,10 @@ def load_activations(
 
 
 def rerun(
-  target: task.Target, rows: list[dict[str, Any]], vectors_NxD: np.ndarray
+  target: task.Target,
+  rows: list[dict[str, Any]],
+  vectors_NxD: np.ndarray,
+  batch: int = stability.BATCH,
 ) -> effects_lib.Effects:
   """Patches the target anew as records say, never reading their effects.
 
@@ -273,6 +277,7 @@ def rerun(
     target: the target.
     rows: N records.
     vectors_NxD: their vectors.
+    batch: records that are run at once.
 
   Raises:
     errors.InputError: if the records are of several sites.
@@ -296,7 +301,7 @@ def rerun(
     vector=vectors_NxD,
     site=sites.pop(),
   )
-  return effects_lib.run_patched(target.model, cells)
+  return effects_lib.run_patched(target.model, cells, batch)
 
 
 def _canary(patches: Patches, usable: np.ndarray) -> None:

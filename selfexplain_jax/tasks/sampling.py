@@ -10,12 +10,10 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.interventions import effects as effects_lib
+from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import cells as cells_lib
 
 SPLITS = ('train', 'validation', 'test')
-# Verdicts whose margins are below this are run again in another batch shape.
-_NARROW = 1e-2
-_BATCH, _OTHER_BATCH = 512, 96
 
 
 def check(config: ml_collections.ConfigDict) -> None:
@@ -97,9 +95,11 @@ def sample(
     treatments: what can be done.
     clean: what the target says to every prompt as it is.
     usable: i64[M], the prompts of the split.
-    config: `seed`; `quota.SPLIT`, the most treatments of a verdict in each
-      (place, treatment); `rounds`, how often they are drawn for those whose
-      quota is not reached; `floor`, shares of the quota, see `cells.balance`.
+    config: `seed`; `dtype`, that the target is run in; `keep_unstable`, whether
+      verdicts that another batch shape flips are kept; `quota.SPLIT`, the most
+      treatments of a verdict in each (place, treatment); `rounds`, how often they are drawn
+      for those whose quota is not reached; `floor`, shares of the quota, see
+      `cells.balance`.
     split: its name.
 
   Raises:
@@ -116,7 +116,7 @@ def sample(
     if len(joined) == len(drawn):
       break
     new = joined.take(np.arange(len(drawn), len(joined)))
-    shown = effects_lib.join([shown, treatments.run(new, _BATCH)])
+    shown = effects_lib.join([shown, treatments.run(new, stability.BATCH)])
     drawn = joined
     changed = shown.token != clean.token[drawn.base]
     verdicts = np.zeros((*shape, 2), np.int64)
@@ -130,8 +130,12 @@ def sample(
       f'answers, and {len(usable)} may be used'
     )
 
-  narrow = (shown.margin < _NARROW) | (clean.margin[drawn.base] < _NARROW)
-  unstable = _unstable(treatments, drawn, shown, clean, narrow)
+  before = clean.take(drawn.base)
+  margin = stability.margin(before, shown)
+  again = np.flatnonzero(stability.doubtful(margin, config.dtype))
+  flips = _flips(treatments, drawn.take(again), before, shown, again)
+  unstable = np.zeros(len(drawn), bool)
+  unstable[again] = flips & (not config.keep_unstable)
   steady = np.flatnonzero(~unstable)
   kept = cells_lib.balance(
     drawn.take(steady),
@@ -151,7 +155,7 @@ def sample(
   notes: dict[str, Any] = {
     'drawn': len(drawn),
     'changed_share_drawn': float(np.mean(changed)),
-    'run_again': int(np.sum(narrow)),
+    'run_again': len(again),
     'dropped_unstable': int(np.sum(unstable)),
     'kept': len(rows),
     'kept_changed': int(np.sum(changed[rows])),
@@ -160,6 +164,15 @@ def sample(
   logging.info(
     'Split %s: %s', split, ', '.join(f'{k} {v}' for k, v in notes.items())
   )
+  notes['flipped'] = stability.notes(margin[again], flips)
+  if len(again):
+    logging.info(
+      'Split %s: in another batch shape %d of %d verdicts flip, %.2f%%',
+      split,
+      np.sum(flips),
+      len(again),
+      100 * np.mean(flips),
+    )
   notes['kept_by_cell'] = {
     f'{place}, {kind}': {
       'unchanged': int(kept.counts[p, k, 0]),
@@ -171,15 +184,13 @@ def sample(
   return Sample(chosen, shown.take(rows), balanced, notes)
 
 
-def _unstable(treatments, drawn, shown, clean, narrow) -> np.ndarray:
-  """Which verdicts do not hold when a narrow one is run in another batch."""
-  unstable = np.zeros(len(drawn), bool)
-  rows = np.flatnonzero(narrow)
-  if len(rows):
-    some = drawn.take(rows)
-    again = treatments.run(some, _OTHER_BATCH)
-    before = treatments.run_clean(some.base, _OTHER_BATCH)
-    unstable[rows] = (again.token != shown.token[rows]) | (
-      before.token != clean.token[some.base]
-    )
-  return unstable
+def _flips(treatments, some, before, shown, rows) -> np.ndarray:
+  """Which of some verdicts, the rows of all, flip in another batch shape."""
+  if not len(rows):
+    return np.zeros(0, bool)
+  return stability.flipped(
+    before.take(rows),
+    shown.take(rows),
+    treatments.run_clean(some.base, stability.OTHER_BATCH),
+    treatments.run(some, stability.OTHER_BATCH),
+  )

@@ -1,12 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of the figures and the table of questions about changed outputs."""
 
+import dataclasses
 import json
 
 from absl.testing import absltest
 import ml_collections
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.fidelity import asked
 from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import claims
@@ -33,9 +35,9 @@ MODEL = tiny.model(
 )
 
 
-def _intervene(target, rows, vectors):
+def _intervene(target, rows, vectors, batch):
   """Makes the target say one word, whatever the record."""
-  del target, vectors
+  del target, vectors, batch
   return effects_lib.Effects(
     np.full(len(rows), 20, np.int32),
     np.full(len(rows), 2.5, np.float32),
@@ -44,6 +46,7 @@ def _intervene(target, rows, vectors):
 
 
 CHANGES = changes.Changes(_intervene, patching.COPIED)
+CONFIG = ml_collections.ConfigDict({'keep_unstable': False})
 
 
 def _shown():
@@ -94,6 +97,46 @@ SAID = {
   'stranger': _said(BALANCED),
   'majority': _said(~BALANCED),
 }
+
+
+class UnstableTest(absltest.TestCase):
+  FLIPS = np.arange(COUNT) % 5 == 2
+
+  def check(self, **changes):
+    shown = dataclasses.replace(SHOWN, flips=self.FLIPS, **changes)
+    return CHANGES.check(SAID, shown, EXPLAINED, CHOSEN, 0)
+
+  def test_verdicts_that_flip_are_left_out_and_counted(self):
+    kept = np.flatnonzero(~self.FLIPS)
+    checked = self.check()
+    expected = CHANGES.check(
+      {arm: said.take(kept) for arm, said in SAID.items()},
+      SHOWN.take(kept),
+      EXPLAINED,
+      CHOSEN[kept],
+      0,
+    )
+    unstable = checked.figures.pop('unstable')
+    self.assertEqual(checked.figures, expected.figures)
+    self.assertEqual(checked.tables, expected.tables)
+    self.assertEqual(checked.figures['n'], len(kept))
+    flips = int(self.FLIPS.sum())
+    self.assertEqual((unstable['run_again'], unstable['count']), (COUNT, flips))
+    self.assertEqual(unstable['left_out'], flips)
+    self.assertEqual(unstable['disagreement_share'], 1 / COUNT)
+
+  def test_they_are_scored_if_so_asked(self):
+    checked = self.check(keep_unstable=True)
+    unstable = checked.figures.pop('unstable')
+    whole = CHANGES.check(SAID, SHOWN, EXPLAINED, CHOSEN, 0)
+    self.assertEqual(checked.figures, whole.figures)
+    self.assertEqual(unstable['left_out'], 0)
+    self.assertEqual(unstable['count'], int(self.FLIPS.sum()))
+
+  def test_refuses_to_score_nothing(self):
+    shown = dataclasses.replace(SHOWN, flips=np.ones(COUNT, bool))
+    with self.assertRaisesRegex(errors.InputError, 'none of 24 verdicts holds'):
+      CHANGES.check(SAID, shown, EXPLAINED, CHOSEN, 0)
 
 
 class ScoreTest(absltest.TestCase):
@@ -274,9 +317,7 @@ class PredictionsTest(absltest.TestCase):
     explained, chosen = fixtures.ablation_set(8), np.array([5, 2])
     target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
     checked = changes.Changes(_intervene, ablation.COPIED)
-    shown = checked.observe(
-      target, explained, chosen, ml_collections.ConfigDict()
-    )
+    shown = checked.observe(target, explained, chosen, CONFIG)
     answers = said_lib.fixed(['what ?', 'what ?'])
     tables = checked.check(
       {'self': answers}, shown, explained, chosen, 0
@@ -293,9 +334,7 @@ class PredictionsTest(absltest.TestCase):
 class ObserveTest(absltest.TestCase):
   def test_runs_what_the_questions_are_about(self):
     target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
-    shown = CHANGES.observe(
-      target, EXPLAINED, CHOSEN, ml_collections.ConfigDict()
-    )
+    shown = CHANGES.observe(target, EXPLAINED, CHOSEN, CONFIG)
     token = fixtures.TOKENIZER.token(20)
     self.assertEqual(shown.treated_token, [token] * COUNT)
     for effect in shown.effects:

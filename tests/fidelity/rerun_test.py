@@ -116,11 +116,11 @@ class RerunTest(absltest.TestCase):
     explained = fixtures.explained(records)
     seen = []
 
-    def intervene(target, rows, vectors):
+    def intervene(target, rows, vectors, batch):
       self.assertIs(target, TARGET)
       self.assertEqual(rows, [records[index] for index in CHOSEN])
       seen.append(vectors)
-      return patching_effects.rerun(target, rows, vectors)
+      return patching_effects.rerun(target, rows, vectors, batch)
 
     rerun.rerun(TARGET, intervene, explained, CHOSEN)
     np.testing.assert_array_equal(

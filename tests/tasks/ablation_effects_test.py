@@ -42,6 +42,7 @@ def _config(**changes):
   config.seed = 0
   config.quota = dict(train=3, validation=2, test=2)
   config.rounds = 2
+  config.dtype, config.keep_unstable = 'float32', False
   config.floor = dict(unchanged=0.5, changed=1.0)
   config.prompts = dict(source='biographies', samples=dict(count=60, length=9))
   config.update(changes)

@@ -53,6 +53,7 @@ def _config(**changes):
   config.seed = 0
   config.quota = dict(train=3, validation=2, test=2)
   config.rounds = 2
+  config.dtype, config.keep_unstable = 'float32', False
   config.floor = dict(unchanged=0.5, changed=1.0)
   # A random model answers nothing right.
   config.require_right = False

@@ -97,6 +97,7 @@ class PlantedAblationTest(absltest.TestCase):
     config = ml_collections.ConfigDict()
     config.seed, config.rounds, config.quota = 0, 1, dict(test=12)
     config.floor = dict(unchanged=0.5, changed=1.0)
+    config.dtype, config.keep_unstable = 'float32', False
     clean = self.ablations.run_clean(np.arange(len(_TEXTS)), 96)
     made = sampling.sample(
       self.ablations, clean, np.arange(len(_TEXTS)), config, 'test'

@@ -22,9 +22,17 @@ CLEAN = effects_lib.Effects(
 PLACES, KINDS = ('x', 'y'), ('a', 'b')
 
 
-def _config(quota=4, rounds=2, floor=(0.5, 1.0), seed=0):
+def _config(
+  quota=4,
+  rounds=2,
+  floor=(0.5, 1.0),
+  seed=0,
+  dtype='float32',
+  keep_unstable=False,
+):
   config = ml_collections.ConfigDict()
   config.seed, config.rounds = seed, rounds
+  config.dtype, config.keep_unstable = dtype, keep_unstable
   config.quota = dict.fromkeys(sampling.SPLITS, quota)
   config.floor = dict(unchanged=floor[0], changed=floor[1])
   return config
@@ -238,9 +246,9 @@ class UnstableTest(absltest.TestCase):
   ROWS = _cell(0, 0, range(6))
   CHANGED = _cell(0, 0, (0, 1, 2))
 
-  def kept(self, clean=CLEAN, **changes):
+  def kept(self, clean=CLEAN, config=None, **changes):
     self.table = Table([self.ROWS, []], self.CHANGED, **changes)
-    made = _sample(self.table, clean, floor=(1, 1))
+    made = _sample(self.table, clean, floor=(1, 1), **(config or {}))
     return sorted(row[0] for row in _rows(made.drawn)), made.notes
 
   def test_wide_verdicts_are_not_run_again(self):
@@ -269,6 +277,43 @@ class UnstableTest(absltest.TestCase):
     )
     self.assertEqual(kept, [0, 1, 3, 4, 5])
     self.assertEqual((notes['run_again'], notes['dropped_unstable']), (2, 1))
+
+  def test_flips_are_counted_by_margin(self):
+    # Margins are 1 or, of narrow ones, 0.001.
+    _, notes = self.kept(
+      config=dict(dtype='bfloat16'),
+      narrow=_cell(0, 0, (1, 3, 4)),
+      wavering=_cell(0, 0, (1, 2, 4)),
+      wavering_clean=(2, 5),
+    )
+    flipped = notes['flipped']
+    self.assertEqual((flipped['run_again'], flipped['count']), (6, 4))
+    self.assertAlmostEqual(flipped['share'], 4 / 6)
+    by_margin = flipped['by_margin']
+    self.assertEqual(by_margin['below 0.01'], {'run_again': 3, 'count': 2})
+    self.assertEqual(by_margin['below 0.1'], {'run_again': 0, 'count': 0})
+    self.assertEqual(by_margin['below inf'], {'run_again': 3, 'count': 2})
+
+  def test_in_bfloat16_all_verdicts_are_run_again(self):
+    kept, notes = self.kept(
+      config=dict(dtype='bfloat16'), wavering=_cell(0, 0, (2, 4))
+    )
+    self.assertEqual(kept, [0, 1, 3, 5])
+    self.assertEqual((notes['run_again'], notes['dropped_unstable']), (6, 2))
+    self.assertEqual(self.table.runs[1][0], self.ROWS)
+
+  def test_unstable_verdicts_are_kept_if_so_asked(self):
+    kept, notes = self.kept(
+      config=dict(dtype='bfloat16', keep_unstable=True),
+      wavering=_cell(0, 0, (2, 4)),
+    )
+    self.assertEqual(kept, [0, 1, 2, 3, 4, 5])
+    self.assertEqual(notes['dropped_unstable'], 0)
+    self.assertEqual(notes['flipped']['count'], 2)
+
+  def test_nothing_run_again_flips_no_share(self):
+    _, notes = self.kept()
+    self.assertIsNone(notes['flipped']['share'])
 
 
 class CheckTest(parameterized.TestCase):
