@@ -97,9 +97,9 @@ def sample(
     usable: i64[M], the prompts of the split.
     config: `seed`; `dtype`, that the target is run in; `keep_unstable`, whether
       verdicts that another batch shape flips are kept; `quota.SPLIT`, the most
-      treatments of a verdict in each (place, treatment); `rounds`, how often they are drawn
-      for those whose quota is not reached; `floor`, shares of the quota, see
-      `cells.balance`.
+      treatments of a verdict in each (place, treatment); `rounds`, how often
+      they are drawn for those whose quota is not reached; `floor`, shares of
+      the quota, see `cells.balance`.
     split: its name.
 
   Raises:
