@@ -6,6 +6,8 @@ r"""Every stage on the biographies world, sized for a laptop.
 `:test` is the same flow in a minute, too small to learn anything.
 """
 
+from collections.abc import Iterator
+
 import ml_collections
 
 from experiments import evaluation
@@ -17,12 +19,62 @@ from experiments.patching import explanations as patching
 from experiments.world import dump
 from experiments.world import pretrain
 
+TASKS = ('features', 'patching', 'ablation')
+EXPLAINERS = ('self', 'stranger')
+
+_STAGES = {
+  'target': 'pretrain_target',
+  'stranger': 'pretrain_target',
+  'store': 'dump_activations',
+  'documents': 'dump_activations',
+  'dictionary': 'train_dictionary',
+  **{task: 'make_explanations' for task in TASKS},
+  **{f'{name}_explainer': 'train_explainer' for name in EXPLAINERS},
+  **{f'{task}_evaluation': 'evaluate_fidelity' for task in TASKS},
+}
+
+# Stages of a line need nothing of each other and run side by side: on small
+# models each keeps one core busy.
+_PLAN = (
+  ('target', 'stranger'),
+  ('store', 'documents'),
+  ('dictionary', 'patching'),
+  ('features', 'ablation'),
+  ('self_explainer', 'stranger_explainer'),
+  ('patching_evaluation', 'ablation_evaluation'),
+  ('features_evaluation',),
+)
+
+
+def _inputs() -> Iterator[tuple[str, str]]:
+  """Yields fields of stages' configs, and the folders that they name."""
+  for name in ('store', 'documents', 'dictionary', *TASKS):
+    yield f'{name}.target', 'target/model'
+  yield 'dictionary.store', 'documents'
+  yield 'patching.store', 'store'
+  yield 'features.dictionary', 'dictionary'
+  for name in EXPLAINERS:
+    own = 'target' if name == 'self' else name
+    yield f'{name}_explainer.initial', f'{own}/model'
+    for task in TASKS:
+      yield f'{name}_explainer.explanations.{task}', task
+  for task in TASKS:
+    yield f'{task}_evaluation.explanations', task
+    for field in ('target', 'initial'):
+      yield f'{task}_evaluation.{field}', 'target/model'
+    for name in EXPLAINERS:
+      yield f'{task}_evaluation.explainers.{name}', f'{name}_explainer/model'
+  yield 'features_evaluation.dictionary', 'dictionary'
+
 
 def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
-  """Returns the configurations of all stages, by stage."""
+  """Returns the configurations of all stages, and how they hang together."""
   if size not in ('laptop', 'test'):
     raise ValueError(f'no size {size!r}: expected laptop or test')
   config = ml_collections.ConfigDict()
+  config.stages = _STAGES
+  config.plan = _PLAN
+  config.inputs = tuple(_inputs())
   config.target = pretrain.get_config('target')
   config.stranger = pretrain.get_config('stranger')
   config.store = dump.get_config()
@@ -37,7 +89,7 @@ def get_config(size: str = 'laptop') -> ml_collections.ConfigDict:
     # Fewer than would be best: all of this is to take a quarter of an hour.
     trained.steps = 1100
     trained.evaluate_every = trained.checkpoint_every = 550
-  for task in ('features', 'patching', 'ablation'):
+  for task in TASKS:
     config[f'{task}_evaluation'] = evaluation.get_config()
   if size == 'test':
     _shrink(config)
@@ -68,5 +120,5 @@ def _shrink(config: ml_collections.ConfigDict) -> None:
     trained.replay.batch, trained.frozen.blocks = 1, 1
     trained.evaluate_every = 2
     trained.validation_examples = 8
-  for task in ('features', 'patching', 'ablation'):
+  for task in TASKS:
     config[f'{task}_evaluation'].examples = 24

@@ -208,7 +208,9 @@ class ArmsTest(absltest.TestCase):
     shows = EXPLAINER.injection.with_parameters(learnt)
     arm = self.all_arms('self')['untrained']
     own = dataclasses.replace(EXPLAINER, injection=shows)
-    with mock.patch.object(explainer_lib, 'load', lambda folder, mesh: own):
+    with mock.patch.object(
+      explainer_lib, 'load', lambda folder, mesh, dtype: own
+    ):
       arm()
     self.assertEqual(self.calls[0][0], 'folder of initial')
     self.assertIs(self.calls[0][1], shows)

@@ -146,7 +146,7 @@ class CommandLineTest(parameterized.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     lines = [line for line, _ in _BAD.values()]
-    stages = [*_STAGES, 'launch.quickstart', 'launch.sweep']
+    stages = [*_STAGES, 'launch.flow', 'launch.quickstart', 'launch.sweep']
     ended = binaries.run(*lines, *([stage, '--help'] for stage in stages))
     cls.ended = dict(zip([*_BAD, *stages], ended, strict=True))
 

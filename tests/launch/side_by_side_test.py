@@ -5,7 +5,7 @@ import time
 
 from absl.testing import absltest
 
-from launch import quickstart
+from launch import flow
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import preemption
 
@@ -31,16 +31,16 @@ class SideBySideTest(absltest.TestCase):
     ):
       preemption._asked = False
       with self.assertRaisesRegex(errors.InputError, 'this one'):
-        quickstart.side_by_side(*work)
+        flow.side_by_side(*work)
 
   def test_both_leave_when_asked(self):
     preemption.ask()
     with self.assertRaises(preemption.Preempted):
-      quickstart.side_by_side(self.left_when_asked, self.left_when_asked)
+      flow.side_by_side(self.left_when_asked, self.left_when_asked)
 
   def test_nobody_is_asked_where_nothing_fails(self):
     done = []
-    quickstart.side_by_side(lambda: done.append(1), lambda: done.append(2))
+    flow.side_by_side(lambda: done.append(1), lambda: done.append(2))
     self.assertCountEqual(done, [1, 2])
     self.assertFalse(preemption.asked())
 
