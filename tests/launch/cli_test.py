@@ -160,7 +160,9 @@ class CommandLineTest(parameterized.TestCase):
     self.assertNotIn('Traceback', ended.stderr)
     self.assertEmpty(ended.stdout)
 
-  @parameterized.parameters(*_STAGES, 'launch.quickstart', 'launch.sweep')
+  @parameterized.parameters(
+    *_STAGES, 'launch.flow', 'launch.quickstart', 'launch.sweep'
+  )
   def test_help(self, stage: str):
     ended = self.ended[stage]
     self.assertEqual(ended.code, 0, ended)

@@ -8,6 +8,7 @@ import ml_collections
 import numpy as np
 import optax
 
+from selfexplain_jax import errors
 from selfexplain_jax.training import checkpoints
 from selfexplain_jax.training import freezing
 from selfexplain_jax.training import optimizer as optimizer_lib
@@ -53,6 +54,13 @@ def _update(config, trained=MODEL, gradient=None, frozen=freezing.NOTHING):
 
 
 class ScheduleTest(absltest.TestCase):
+  def test_may_stay_at_its_peak(self):
+    rate = optimizer_lib.schedule(_config(schedule='constant'), steps=14)
+    for step, expected in ((0, 0.0), (1, 0.025), (4, 0.1), (9, 0.1), (14, 0.1)):
+      self.assertAlmostEqual(float(rate(step)), expected, places=6)
+    with self.assertRaisesRegex(errors.InputError, "'cosine'.*constant"):
+      optimizer_lib.schedule(_config(schedule='cosine'), steps=14)
+
   def test_rises_and_falls_linearly(self):
     rate = optimizer_lib.schedule(_config(), steps=14)
     for step, expected in (
@@ -142,6 +150,34 @@ class MakeTest(absltest.TestCase):
     for name, update in updates.items():
       self.assertTrue(np.any(update), name)
       self.assertTrue(np.isfinite(update).all(), name)
+
+
+class AdamWTest(absltest.TestCase):
+  def test_is_that_of_the_library_for_every_parameter(self):
+    config = _config(kind='adamw', schedule='constant', weight_decay=0.25)
+    found = _update(config)
+    oracle = optax.adamw(optimizer_lib.schedule(config, 100), weight_decay=0.25)
+    state = oracle.init(MODEL)
+    for _ in range(2):
+      expected, state = oracle.update(_gradient(MODEL), state, MODEL)
+    for name, value in zip(
+      checkpoints.leaf_names(MODEL), jax.tree.leaves(expected), strict=True
+    ):
+      np.testing.assert_allclose(found[name], value, rtol=1e-5)
+    muon = _update(_config(weight_decay=0.25))
+    self.assertGreater(
+      np.abs(found['layers.gate'] - muon['layers.gate']).max(), 0.01
+    )
+
+  def test_holds_what_is_frozen(self):
+    config = _config(kind='adamw', weight_decay=0.25)
+    found = _update(config, frozen=freezing.Frozen(('gate',), 1))
+    self.assertFalse(found['layers.gate'][0].any())
+    self.assertTrue(found['layers.gate'][1].any())
+
+  def test_refuses_another_kind(self):
+    with self.assertRaisesRegex(errors.InputError, "'adam'.*muon or adamw"):
+      optimizer_lib.make(_config(kind='adam'), 100)
 
 
 if __name__ == '__main__':
