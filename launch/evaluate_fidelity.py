@@ -82,7 +82,7 @@ def run(
     config.split,
     ', '.join(explainers) or 'none',
     tokens / 1e6,
-    estimate.minutes(estimate.forward(shape.weights, tokens)),
+    estimate.minutes(estimate.forward(shape.weights, tokens), planned),
     estimate.gigabytes(taken.total),
     planned.size,
     estimate.gigabytes(taken.device),

@@ -33,21 +33,16 @@ from selfexplain_jax.reports import text
 # What the size of a stage is told by before its inputs are there: fields of its
 # config.
 _SIZES = {
-  pretrain_target: (
-    'model.layers',
-    'model.width',
-    'world.people',
-    'steps',
-    'batch',
-    'row_length',
-  ),
   dump_activations: ('prompts.source', 'sites', 'dtype'),
   train_dictionary: ('features', 'k', 'steps', 'batch'),
   make_explanations: ('task',),
   train_explainer: ('steps', 'batch', 'row_length', 'examples_per_row'),
   evaluate_fidelity: ('split', 'examples'),
 }
-_BINARIES = {stage.__name__.removeprefix('launch.'): stage for stage in _SIZES}
+_BINARIES = {
+  stage.__name__.removeprefix('launch.'): stage
+  for stage in (pretrain_target, *_SIZES)
+}
 
 _SEED = flags.DEFINE_integer(
   'seed', 0, 'Added to the seed of every stage.', lower_bound=0
@@ -135,7 +130,7 @@ def _tell(
     return
   values = [
     f'{field} {operator.attrgetter(field)(config[name])}'
-    for field in _SIZES[stage]
+    for field in _SIZES.get(stage, ())
   ]
   logging.info('%s: %s', name, ', '.join(values))
 

@@ -130,7 +130,10 @@ def run(
     config.batch + config.replay.batch,
     config.row_length,
     tokens / 1e6,
-    estimate.minutes(estimate.training(shape.weights, tokens)),
+    estimate.minutes(
+      estimate.training(shape.weights, tokens),
+      mesh_lib.plan_mesh(**config.mesh),
+    ),
     _memory(config, shape, optimizer, tokens_per_step),
   )
   if dry_run:

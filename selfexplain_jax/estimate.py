@@ -25,14 +25,21 @@ from selfexplain_jax.models import config as config_lib
 _OPERATIONS_PER_SECOND = {'cpu': 3e10, 'gpu': 5e13, 'tpu': 3e13}
 
 
-def minutes(flops: float) -> float:
-  """Returns how many minutes so many operations take the devices of this job.
+def minutes(flops: float, mesh: mesh_lib.AnyMesh | None = None) -> float:
+  """Returns how many minutes so many operations take.
 
   Compilation is not counted. Expect to be wrong by a factor of 3.
+
+  Args:
+    flops: the operations.
+    mesh: the devices that they are for: those of this job, or if there are more
+      of them, TPUs that are elsewhere; None for those of this job.
   """
-  platform = jax.devices()[0].platform
+  platform, count = jax.devices()[0].platform, jax.device_count()
+  if mesh is not None and mesh.size > count:
+    platform, count = 'tpu', mesh.size
   rate = _OPERATIONS_PER_SECOND.get(platform, _OPERATIONS_PER_SECOND['gpu'])
-  return flops / (rate * jax.device_count()) / 60
+  return flops / (rate * count) / 60
 
 
 def forward(weights: float, tokens: float) -> float:

@@ -149,13 +149,11 @@ class QuickstartTest(parameterized.TestCase):
     with self.assertLogs() as log:
       quickstart.run(quickstart_config.get_config(), str(workdir), True)
     lines = [record.getMessage() for record in log.records]
-    self.assertIn(
-      'stranger: model.layers 6, model.width 128, world.people 200, steps 400, '
-      'batch 32, row_length 64',
-      lines,
-    )
+    self.assertIn('dictionary: features 512, k 12, steps 600, batch 512', lines)
+    pretraining = [line for line in lines if line.startswith('Pretraining: ')]
+    self.assertLen(pretraining, 2)  # They have no inputs, and tell themselves.
     self.assertLen([line for line in lines if line.startswith('Step ')], 7)
-    self.assertLen(lines, 7 + 13)
+    self.assertLen(lines, 7 + 13 + 2)
     self.assertFalse(workdir.exists())
 
   def test_another_config_is_refused(self):

@@ -1,0 +1,117 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""What the paper's experiments have in common (arXiv 2511.08579, method B.3).
+
+Each is a flow of three stages: its published data become an explanation set,
+an explainer is tuned on it, and its claims are checked on the target. A file of
+`experiments/TASK/` is one target with one explainer; to compare another pair is
+to change two names in it.
+
+What differs from the authors' code, on purpose: the loss is a mean over answer
+tokens, adapters have an Adam of float32 and a scale of 1 (theirs 16 / 128),
+projections are trained in full rank, and the evaluated weights are those with
+the best exact match on validation records, not the last.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ml_collections
+
+from experiments import evaluation
+from experiments import explainer
+
+LLAMA = 'meta-llama/Llama-3.1-8B'
+LLAMA_INSTRUCT = 'meta-llama/Llama-3.1-8B-Instruct'
+LLAMA_3 = 'meta-llama/Meta-Llama-3-8B'
+LLAMA_70B = 'meta-llama/Llama-3.1-70B'
+QWEN = 'Qwen/Qwen3-8B'
+GEMMA = 'google/gemma-2-9b'
+GEMMA_INSTRUCT = 'google/gemma-2-9b-it'
+
+_CHAT = (LLAMA_INSTRUCT, QWEN, GEMMA_INSTRUCT)
+_AXES = ('data', 'fsdp', 'tensor')
+
+
+def flow(
+  explanations: ml_collections.ConfigDict,
+  *,
+  target: str,
+  initial: str,
+  batch: int,
+  examples_per_row: int,
+  steps: int,
+  rate: float = 5e-5,
+  lora_rank: int = 128,
+  projection: str = 'none',
+  fsdp: int = 16,
+) -> ml_collections.ConfigDict:
+  """Returns the config of an experiment, for `launch.flow`.
+
+  Args:
+    explanations: of the explanation set, from published data.
+    target: directory or hub id of the model that is explained.
+    initial: of the model that the explainer begins as.
+    batch: rows of 512 tokens a step.
+    examples_per_row: most examples of a row.
+    steps: of the tuning.
+    rate: of AdamW, constant.
+    lora_rank: of the adapter; 0 tunes all weights.
+    projection: how vectors come to another width.
+    fsdp: ways to split parameters, the chips of a slice.
+  """
+  config = ml_collections.ConfigDict()
+  config.stages = {
+    'explanations': 'make_explanations',
+    'explainer': 'train_explainer',
+    'evaluation': 'evaluate_fidelity',
+  }
+  config.plan = (('explanations',), ('explainer',), ('evaluation',))
+  config.inputs = (
+    (f'explainer.explanations.{explanations.task}', 'explanations'),
+    ('evaluation.explanations', 'explanations'),
+    ('evaluation.explainers.self', 'explainer/model'),
+  )
+  # What an experiment is about, and where it runs; the stages below follow.
+  config.target, config.initial = target, initial
+  config.dtype = 'bfloat16'
+  config.mesh = dict(data=-1, fsdp=fsdp, tensor=1)
+
+  config.explanations = explanations
+  tuned = config.explainer = explainer.get_config()
+  tuned.phrasings, tuned.chat = 'text', initial in _CHAT
+  tuned.injection = 'replace_embedding'
+  tuned.projection.start = projection
+  tuned.lora_rank = lora_rank
+  tuned.frozen = dict(names=(), blocks=0)
+  tuned.replay.batch = 0
+  tuned.optimizer = dict(
+    kind='adamw',
+    schedule='constant',
+    peak_rate=rate,
+    warmup=0,
+    weight_decay=0.01,
+    clip_norm=1.0,
+  )
+  tuned.steps, tuned.batch = steps, batch
+  tuned.row_length, tuned.examples_per_row = 512, examples_per_row
+  tuned.evaluate_every, tuned.checkpoint_every = 2000, 500
+  config.evaluation = evaluation.get_config()
+
+  _follow(config, 'target', (config.explanations, tuned, config.evaluation))
+  _follow(config, 'initial', (tuned, config.evaluation))
+  stages = (config.explanations, tuned, config.evaluation)
+  _follow(config, 'dtype', stages)
+  for axis in _AXES:
+    _follow(config.mesh, axis, [stage.mesh for stage in stages])
+  return config
+
+
+def _follow(
+  config: ml_collections.ConfigDict,
+  name: str,
+  followers: Sequence[ml_collections.ConfigDict],
+) -> None:
+  """Makes a field of others say what that of `config` does, now and later."""
+  reference: Any = config.get_ref(name)
+  for follower in followers:
+    follower[name] = reference
