@@ -9,6 +9,7 @@ from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import ablation_published
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
+from selfexplain_jax.tasks import features_published
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import patching_published
@@ -24,7 +25,10 @@ TASKS = {
   for t in (
     task_lib.Task(
       features,
-      {EFFECTS: features_effects.prepare},
+      {
+        EFFECTS: features_effects.prepare,
+        PUBLISHED: features_published.prepare,
+      },
       descriptions.Descriptions(),
     ),
     task_lib.Task(

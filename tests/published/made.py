@@ -4,6 +4,8 @@
 What they say of the models is true: every effect is what the model does.
 """
 
+import gzip
+import json
 import pathlib
 from typing import Any
 
@@ -12,12 +14,14 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.published import conversion
 from selfexplain_jax.published import tokens
 from tests.models import text_tokenizers
 from tests.models import tiny
@@ -226,3 +230,55 @@ def _write(name: pathlib.Path, rows: list[dict[str, Any]]) -> None:
     column = table.column(index).cast(position)
     table = table.set_column(index, 'patch_position', column)
   parquet.write_table(table, name)
+
+
+def write_features(folder: pathlib.Path, target: Model) -> None:
+  """Writes a converted layout of features, with exemplars of test features."""
+  source = pathlib.Path(__file__).parent / 'data' / 'features'
+  for path, name in conversion.inputs(source):
+    conversion.convert(path, name, files.path(folder))
+  documents = _documents(target[1])
+  for layer in range(LAYERS):
+    features = range(0, 24, 4)
+    ids = np.stack([np.roll(documents, f, 0)[:4] for f in features])
+    ids[0, 0] = target[1].eos_id  # As if padded.
+    (folder / f'test/layer{layer}').mkdir(parents=True, exist_ok=True)
+    np.save(folder / f'test/layer{layer}/max_seq_ids.npy', ids)
+
+
+def _documents(tokenizer: tokenizer_lib.Tokenizer) -> np.ndarray:
+  """Some documents of 12 tokens without BOS, i32[N, 12]."""
+  texts = [
+    f'{a} and {b} of the river, {a} said.' for a in _PEOPLE for b in _PEOPLE
+  ]
+  rows = [tokenizer.encode(text)[:12] for text in texts]
+  return np.array([row for row in rows if len(row) == 12], np.int32)
+
+
+def write_neuronpedia(folder: pathlib.Path) -> None:
+  """Writes an export of explanations with vectors, and texts to check on."""
+  folder.mkdir(parents=True, exist_ok=True)
+  rng = np.random.default_rng(0)
+  lines = []
+  for layer in range(LAYERS):
+    for index in range(20):
+      lines.append(
+        {
+          'modelId': 'tiny',
+          'layer': f'{layer}-res-test',
+          'index': str(index),
+          'description': f' words about {("ships", "bread")[index % 2]}',
+          'typeName': 'oai_token-act-pair',
+          'explanationModelName': 'gpt-4o-mini',
+          'vector': rng.normal(size=WIDTH).round(3).tolist(),
+        }
+      )
+  content = ''.join(f'{json.dumps(line)}\n' for line in lines).encode()
+  (folder / 'batch-0.jsonl.gz').write_bytes(gzip.compress(content))
+  texts = [
+    f'{a} and {b} are by the river, it is said.'
+    for a in _PEOPLE
+    for b in _PEOPLE
+  ]
+  text = ''.join(f'{json.dumps({"text": t})}\n' for t in texts)
+  (folder / 'texts.jsonl').write_text(text)

@@ -1,0 +1,385 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Makes feature sets of published descriptions (method A.1 and E.1).
+
+They come in the layout of the paper's data, with the directions beside them and
+their split; or as Neuronpedia's exports, whose directions are those of a
+dictionary, or of the lines themselves.
+"""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+from typing import Any
+import zlib
+
+from etils import epath
+import ml_collections
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.data import corpora
+from selfexplain_jax.data import text_files
+from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.published import features_layout
+from selfexplain_jax.published import neuronpedia
+from selfexplain_jax.published import sources
+from selfexplain_jax.published import splits
+from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import task
+
+# Where labels come from, for the manifest: they cannot be executed.
+_LABELS = 'published'
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """A described feature.
+
+  Attributes:
+    layer: of the feature.
+    feature: its index.
+    label: what it is said to encode.
+    split: of the record.
+    score: of the label, by its publisher; 0 for none.
+    vector: f32[D], if it is known already.
+  """
+
+  layer: int
+  feature: int
+  label: str
+  split: str
+  score: float = 0.0
+  vector: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Maker:
+  """Feature sets of published files, which are read already.
+
+  Attributes:
+    records: all of them.
+    vectors: f32[V, D], theirs.
+    documents: i32[N, T], that descriptions are checked on.
+    notes: of the manifest.
+  """
+
+  records: list[dict[str, Any]]
+  vectors: np.ndarray
+  documents: np.ndarray
+  notes: dict[str, Any]
+
+  @property
+  def plan(self) -> str:
+    """The sizes of the work, in one line."""
+    return (
+      f'{len(self.records)} published records, '
+      f'{self.vectors.nbytes / 1e9:.3f} GB, {self.documents.size / 1e6:.2f} M '
+      'tokens of documents'
+    )
+
+  def make(self) -> task.Made:
+    """Returns the records."""
+    return task.Made(self.records, self.vectors, self.notes, self.documents)
+
+
+def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+  """Reads and checks published files.
+
+  Args:
+    target: the model that they are of.
+    config: of the explanation set: `published.folder`, in the paper's layout,
+      or `published.explanations`, files of Neuronpedia.
+
+  Raises:
+    errors.InputError: if files are missing, damaged or not converted, or of
+      another model.
+  """
+  if 'folder' in config.published:
+    return _of_layout(target, config)
+  return _of_neuronpedia(target, config)
+
+
+def _of_layout(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+  splits.check(config)
+  if not config.published.folder:
+    raise errors.InputError(
+      '--config.published.folder is missing: expected a folder of '
+      f'{features_layout.WHAT}'
+    )
+  folder, shape = files.path(config.published.folder), target.config
+  found: list[Found] = []
+  for published in ('train', 'test'):
+    for label in features_layout.labels(
+      folder, config.published[published], shape.layers
+    ):
+      unit = f'{label.layer}/{label.feature}'
+      split = splits.split(published, unit, config)
+      score = 0.0 if label.score is None else label.score
+      found.append(Found(label.layer, label.feature, label.text, split, score))
+  vectors = np.empty((len(found), shape.width), np.float32)
+  layer_of = np.array([one.layer for one in found])
+  for layer in np.unique(layer_of).tolist():
+    own = np.flatnonzero(layer_of == layer)
+    opened = features_layout.Directions(folder, layer, shape.width)
+    vectors[own] = opened.take(
+      np.array([found[n].feature for n in own.tolist()])
+    )
+  records = [_record(one, n) for n, one in enumerate(found)]
+  extra, rows = _unlabelled(config, shape.layers, shape.width)
+  for n, record in enumerate(extra):
+    records.append({**record, 'vectors': [len(found) + n]})
+  documents, left_out = _exemplars(folder, target, config, layer_of)
+  notes: dict[str, Any] = {'exemplars_left_out': left_out}
+  if documents is None:
+    documents, noted = _corpus(target, config)
+    notes |= noted
+  return _made(
+    records, np.concatenate([vectors, rows]), documents, notes, found
+  )
+
+
+def _of_neuronpedia(
+  target: task.Target, config: ml_collections.ConfigDict
+) -> Maker:
+  shares = config.shares
+  if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
+    raise errors.InputError(
+      f'config.shares is {dict(shares)}: expected each above 0, and something '
+      'left for training'
+    )
+  shape = target.config
+  names = sources.find(
+    config.published.explanations, 'published.explanations', neuronpedia.WHAT
+  )
+  described: dict[tuple[int, int], neuronpedia.Described] = {}
+  kind, without, repeated = None, 0, 0
+  for name in names:
+    for one in neuronpedia.read(name, shape.layers, shape.width):
+      if kind is None:
+        kind = one
+      if (one.model, one.source) != (kind.model, kind.source):
+        raise errors.InputError(
+          f'{one.where} is of {one.model} and {one.source}, and {kind.where} '
+          f'of {kind.model} and {kind.source}: expected one model and set'
+        )
+      key = one.layer, one.index
+      without += not one.descriptions
+      repeated += key in described
+      # The first description of several is its label.
+      if one.descriptions and key not in described:
+        described[key] = one
+  found = [
+    Found(
+      one.layer,
+      one.index,
+      one.descriptions[0],
+      _share(one, config),
+      vector=one.vector,
+    )
+    for one in described.values()
+  ]
+  notes: dict[str, Any] = {
+    'files': [text_files.note(name) for name in names],
+    'without_description': without,
+    'further_descriptions': repeated,
+    'model': kind.model if kind else '',
+    'source': kind.source if kind else '',
+  }
+  dictionary = None
+  if 'dictionary' in config:
+    dictionary = dictionaries.load(config.dictionary, target.weight_hash, shape)
+    notes['dictionary'] = dictionary.digest
+    notes['dictionary_models'] = list(dictionary.models)
+  vectors = _directions(found, list(described.values()), dictionary, shape)
+  documents, noted = _corpus(target, config)
+  site = dictionary.site if dictionary else 'resid_post'
+  records = [{**_record(one, n), 'site': site} for n, one in enumerate(found)]
+  return _made(records, vectors, documents, {**notes, **noted}, found)
+
+
+def _directions(
+  found: Sequence[Found],
+  described: Sequence[neuronpedia.Described],
+  dictionary: dictionaries.Dictionaries | None,
+  shape: Any,
+) -> np.ndarray:
+  """The vectors of features, of a dictionary or of their lines."""
+  vectors = np.empty((len(found), shape.width), np.float32)
+  if dictionary is None:
+    for n, one in enumerate(described):
+      if one.vector is None:
+        raise errors.InputError(
+          f'{one.where} has no vector: expected one, or --config=…:neuronpedia '
+          'and the dictionary that the features are of'
+        )
+      vectors[n] = one.vector
+    return vectors
+  layer_of = np.array([one.layer for one in found])
+  for layer in np.unique(layer_of).tolist():
+    own = np.flatnonzero(layer_of == layer)
+    index = np.array([found[n].feature for n in own.tolist()])
+    stored = dictionary.stored.get(layer)
+    if stored is None or index.max() >= stored.features:
+      worst = described[own.tolist()[int(np.argmax(index))]]
+      raise errors.InputError(
+        f'{worst.where}: feature {worst.index} of layer {layer} is not in the '
+        f'dictionaries of layers {", ".join(map(str, dictionary.layers))}: '
+        'expected those that the features are of'
+      )
+    vectors[own] = dictionary.directions(layer, index)
+  return vectors
+
+
+def _made(
+  records: list[dict[str, Any]],
+  vectors: np.ndarray,
+  documents: np.ndarray,
+  notes: dict[str, Any],
+  found: Sequence[Found],
+) -> Maker:
+  splits.require_all([r for r in records if r['place'] == features.FEATURE])
+  units = [
+    {
+      'split': one.split,
+      'label': one.label,
+      'feature': f'{one.layer}/{one.feature}',
+    }
+    for one in found
+  ]
+  notes = {
+    'labels': {'name': _LABELS},
+    'dictionary': None,
+    'also_in_train': splits.shared(units, ('label', 'feature')),
+    **notes,
+  }
+  return Maker(records, vectors, documents, notes)
+
+
+def _record(found: Found, vector: int) -> dict[str, Any]:
+  return {
+    **_columns(features.FEATURE, found.layer, f'feature {found.feature}'),
+    'split': found.split,
+    'group': found.label,
+    'vectors': [vector],
+    'answer': found.label,
+    'feature': found.feature,
+    'label_correlation': found.score,
+  }
+
+
+def _columns(place: str, layer: int, source: str) -> dict[str, Any]:
+  """The columns that all records have."""
+  return {
+    'task': features.NAME,
+    'split': 'test',
+    'group': f'{place} {layer} {source}',
+    'place': place,
+    'treatment': str(layer),
+    'vectors': [0],
+    'answer': '',
+    'site': 'resid_post',
+    'layer': layer,
+    'feature': -1,
+    'source': source,
+    'concept': '',
+    'label_correlation': 0.0,
+    'label_precision': 0.0,
+  }
+
+
+def _share(
+  one: neuronpedia.Described, config: ml_collections.ConfigDict
+) -> str:
+  """The split of a feature, a hash of the seed and its name."""
+  name = f'{config.seed}/split/{one.layer}/{one.index}'
+  draw = zlib.crc32(name.encode()) / 2**32
+  if draw < config.shares.test:
+    return 'test'
+  both = config.shares.test + config.shares.validation
+  return 'validation' if draw < both else 'train'
+
+
+def _unlabelled(
+  config: ml_collections.ConfigDict, layers: int, width: int
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+  """Records of vectors that are no features, for test alone."""
+  records: list[dict[str, Any]] = []
+  parts = [np.zeros((0, width), np.float32)]
+  for place, field in (
+    (features.ACTIVATION, 'activations'),
+    (features.DIFFERENCE, 'differences'),
+  ):
+    if not config.published[field]:
+      continue
+    of_layer, vectors = features_layout.vectors(
+      config.published[field], layers, width
+    )
+    for n, layer in enumerate(of_layer.tolist()):
+      records.append(_columns(place, layer, f'published {n}'))
+    parts.append(vectors)
+  return records, np.concatenate(parts)
+
+
+def _exemplars(
+  folder: epath.Path,
+  target: task.Target,
+  config: ml_collections.ConfigDict,
+  layer_of: np.ndarray,
+) -> tuple[np.ndarray | None, int]:
+  """The exemplars of test features as documents, each once.
+
+  Those that are padded are left out and counted.
+  """
+  rows: dict[tuple[int, ...], None] = {}
+  padded = 0
+  for ids, where in _rows(folder, config, layer_of):
+    if not 0 <= ids.min() <= ids.max() < target.config.vocabulary:
+      raise errors.InputError(
+        f'{where} has the token id {ids.max()}: expected below '
+        f'{target.config.vocabulary}, the vocabulary of {target.directory}'
+      )
+    bos, tokenizer = target.tokenizer.bos_id, target.tokenizer
+    # Padding stands before the text.
+    padding = [tokenizer.eos_id]
+    if 'pad_token' in tokenizer.special:
+      padding.append(tokenizer.special_id('pad_token'))
+    for row in ids.reshape(-1, ids.shape[-1]).tolist():
+      if row[0] in padding:
+        padded += 1
+        continue
+      rows[tuple(row if bos in (None, row[0]) else [bos, *row])] = None
+  if not rows:
+    return None, padded
+  most = max(len(row) for row in rows)
+  whole = [row for row in rows if len(row) == most]
+  return np.array(whole, np.int32), padded + len(rows) - len(whole)
+
+
+def _rows(
+  folder: epath.Path, config: ml_collections.ConfigDict, layer_of: np.ndarray
+) -> Iterator[tuple[np.ndarray, str]]:
+  """Yields the exemplars of the test features of each layer."""
+  for layer in np.unique(layer_of).tolist():
+    found = features_layout.exemplars(folder, 'test', layer, config.exemplars)
+    if found is not None and found[1].size:
+      yield found[1], f'{folder}/test/layer{layer}/max_seq_ids.npy'
+
+
+def _corpus(
+  target: task.Target, config: ml_collections.ConfigDict
+) -> tuple[np.ndarray, dict[str, Any]]:
+  """Documents of a text corpus, and a note of it."""
+  asked = config.documents
+  for name in ('scores', 'length'):
+    if asked[name] < 2:
+      raise errors.InputError(
+        f'config.documents.{name} is {asked[name]}: expected at least 2'
+      )
+  if not config.corpus.files:
+    raise errors.InputError(
+      'there are no exemplars and --config.corpus.files is missing: expected '
+      'text files that descriptions are checked on'
+    )
+  corpus = corpora.named(config, target.directory, target.tokenizer)
+  documents, end = corpora.whole(corpus, 0, asked.scores, asked.length)
+  return documents, {'corpus': corpus.note(end)}
