@@ -5,8 +5,9 @@ A directory holds `config.json` and either `model.safetensors` or shards with
 `model.safetensors.index.json`. Each host reads only what its devices hold.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import dataclasses
+import re
 from typing import Any
 
 from flax import nnx
@@ -16,17 +17,47 @@ import numpy as np
 
 from selfexplain_jax import files
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface_config
+from selfexplain_jax.models import peft
+from selfexplain_jax.models import peft_config
+from selfexplain_jax.models import placement
 from selfexplain_jax.models import shards
 from selfexplain_jax.models import stored as stored_lib
 from selfexplain_jax.models import tensor_names
 
 WEIGHTS, INDEX = stored_lib.WEIGHTS, stored_lib.INDEX
 
-read_config = huggingface_config.read_config
-read_token_ids = huggingface_config.read_token_ids
+_PROJECTION = re.compile(r'embed_projs\.(\d+)\.weight')
+
+
+def read_config(directory: files.PathLike) -> config_lib.DecoderConfig:
+  """Reads the configuration of a model, or of a base with its adapter.
+
+  Args:
+    directory: as for `load`.
+
+  Raises:
+    errors.InputError: naming the attribute, the file and what was expected.
+  """
+  folder = hub.local(directory)
+  if peft.is_adapter(folder):
+    return peft.config(folder, read_config(peft_config.base(folder)))
+  return huggingface_config.read_config(folder)
+
+
+def read_token_ids(directory: files.PathLike) -> tuple[int | None, int]:
+  """Reads the beginning-of-sequence id, None without, and the end id.
+
+  Raises:
+    errors.InputError: if there is no end id, or either is no token id.
+  """
+  folder = hub.local(directory)
+  if peft.is_adapter(folder):
+    return read_token_ids(peft_config.base(folder))
+  return huggingface_config.read_token_ids(folder)
 
 
 def load(
@@ -34,38 +65,50 @@ def load(
   mesh: jax.sharding.Mesh,
   dtype: str | None = None,
   parameter_dtype: str | None = None,
+  published_explainer: bool = False,
 ) -> decoder.Decoder:
   """Loads a decoder, each device's part of each parameter straight to it.
 
-  Beside what the devices hold, a host needs memory for one part of one
-  parameter at a time.
-
   Args:
-    directory: the Hugging Face directory, local or remote, or a hub id.
+    directory: the Hugging Face directory, local or remote, or a hub id; or one
+      of an adapter in PEFT's layout, which is merged into its base.
     mesh: where the parameters go, sharded by `axis_rules`.
     dtype: of activations; the stored one if None.
     parameter_dtype: of the weights in memory; the stored one if None.
+    published_explainer: whether there may be more than `config.json` says, as
+      in explainers of the paper: `projections`, and rows of the embedding and
+      the unembedding for tokens that were added.
 
   Raises:
     errors.InputError: if the directory is no such model: naming the attribute,
       file or tensor, and what was expected.
   """
-  config = read_config(directory)
+  folder = hub.local(directory)
+  if peft.is_adapter(folder):
+    base = load(peft_config.base(folder), mesh, dtype, parameter_dtype)
+    return peft.merge(folder, base, mesh)
+  config = huggingface_config.read_config(folder)
   config = dataclasses.replace(
     config,
     dtype=dtype or config.dtype,
     parameter_dtype=parameter_dtype or config.parameter_dtype,
   )
+  stored, more = stored_lib.model(folder), set()
+  embedding = tensor_names.NAMES['embedding']
+  if published_explainer:
+    more = {name for name in stored.names() if _PROJECTION.fullmatch(name)}
+    if embedding in stored:
+      rows = max(config.vocabulary, stored.shape(embedding)[0])
+      config = dataclasses.replace(config, vocabulary=rows)
   abstract = decoder.abstract(config)
-  stored = stored_lib.model(hub.local(directory))
-  _check(stored, abstract)
+  _check(stored, abstract, more)
 
   def place(
     path: Any, param: nnx.Variable, target: nnx.Variable
   ) -> nnx.Variable:
     tensors = tensor_names.find(config, path, param)
     value, sharding = param.get_value(), target.get_value()
-    return param.replace(_place(stored, tensors, value, sharding))
+    return param.replace(placement.place(stored, tensors, value, sharding))
 
   return jax.tree_util.tree_map_with_path(
     place,
@@ -73,6 +116,32 @@ def load(
     axis_rules.shardings(abstract, mesh),
     is_leaf=tensor_names.is_param,
   )
+
+
+def projections(directory: files.PathLike) -> dict[int, np.ndarray]:
+  """Reads the projections of an explainer of the paper.
+
+  Args:
+    directory: of its model, or a hub id.
+
+  Returns:
+    By the target's layer a matrix f32[E, D], which maps a vector of the target
+    to one of the explainer; nothing where there are none.
+
+  Raises:
+    errors.InputError: if the weights are damaged, or a projection is no matrix
+      to the explainer's width.
+  """
+  folder = hub.local(directory)
+  stored, width = stored_lib.model(folder), read_config(folder).width
+  found = {}
+  for name in stored.names():
+    match = _PROJECTION.fullmatch(name)
+    if match:
+      shape = stored.shape(name)
+      stored.expect(name, (width, *shape[1:2]), huggingface_config.FILE)
+      found[int(match[1])] = stored.tensor(name).astype(np.float32)
+  return dict(sorted(found.items()))
 
 
 def save(
@@ -115,7 +184,8 @@ def weight_hash(model_or_directory: decoder.Decoder | files.PathLike) -> str:
   """Returns the SHA-256 of names, dtypes, shapes and bytes of all tensors.
 
   It does not depend on the sharding, in memory or in files: a directory and the
-  model loaded from it agree, unless they differ in dtype.
+  model loaded from it agree, unless they differ in dtype. The hash of an
+  adapter's directory is made of its base's, its own tensors and its scale.
 
   Raises:
     errors.InputError: if the directory has no readable weights.
@@ -123,17 +193,31 @@ def weight_hash(model_or_directory: decoder.Decoder | files.PathLike) -> str:
   if isinstance(model_or_directory, decoder.Decoder):
     tensors = _exported(model_or_directory)
   else:
-    tensors = stored_lib.model(hub.local(model_or_directory)).tensors()
-  return files.digest_json(
-    {
-      name: [tensor.dtype.name, tensor.shape, files.digest(tensor.tobytes())]
-      for name, tensor in tensors
-    }
-  )
+    folder = hub.local(model_or_directory)
+    if peft.is_adapter(folder):
+      name = peft_config.base(folder)
+      base, layers = weight_hash(name), read_config(name).layers
+      scale = peft_config.read(folder, layers).scale
+      own = _digests(stored_lib.Stored(folder, [peft.WEIGHTS]).tensors())
+      return files.digest_json({'base': base, 'scale': scale, 'adapter': own})
+    tensors = stored_lib.model(folder).tensors()
+  return files.digest_json(_digests(tensors))
 
 
-def _check(stored: stored_lib.Stored, abstract: decoder.Decoder) -> None:
-  """Raises InputError unless names and shapes are those of the decoder."""
+def _digests(
+  tensors: Iterable[tuple[str, np.ndarray]],
+) -> dict[str, list[Any]]:
+  """Dtype, shape and digest of the bytes of each tensor."""
+  return {
+    name: [tensor.dtype.name, tensor.shape, files.digest(tensor.tobytes())]
+    for name, tensor in tensors
+  }
+
+
+def _check(
+  stored: stored_lib.Stored, abstract: decoder.Decoder, more: set[str]
+) -> None:
+  """Raises InputError unless all but `more` are the decoder's tensors."""
   expected = {
     name: tensors.shape
     for tensors, _ in tensor_names.parameters(abstract)
@@ -141,48 +225,7 @@ def _check(stored: stored_lib.Stored, abstract: decoder.Decoder) -> None:
   }
   for name, shape in expected.items():
     stored.expect(name, shape, huggingface_config.FILE)
-  stored.expect_no_others(expected, huggingface_config.FILE)
-
-
-def _place(
-  stored: stored_lib.Stored,
-  tensors: tensor_names.Tensors,
-  param: jax.ShapeDtypeStruct,
-  sharding: jax.sharding.Sharding,
-) -> jax.Array:
-  """Reads a parameter, one part after the other, and puts it on the devices."""
-  devices: dict[tuple[tuple[int, int], ...], list[jax.Device]] = {}
-  indices = sharding.addressable_devices_indices_map(param.shape)
-  for device, index in indices.items():
-    bounds = tuple(
-      axis.indices(size)[:2]
-      for axis, size in zip(index or (), param.shape, strict=True)
-    )
-    devices.setdefault(bounds, []).append(device)
-  arrays: list[jax.Array] = []
-  for bounds, same in devices.items():  # What is replicated is read once.
-    part = np.empty([stop - start for start, stop in bounds], param.dtype)
-    _fill(part, stored, tensors, [slice(*one) for one in bounds])
-    arrays += [jax.device_put(part, device) for device in same]
-    # Before the next is read, so that its memory can be that of this one.
-    jax.block_until_ready(arrays)
-  return jax.make_array_from_single_device_arrays(param.shape, sharding, arrays)
-
-
-def _fill(
-  part: np.ndarray,
-  stored: stored_lib.Stored,
-  tensors: tensor_names.Tensors,
-  index: list[slice],
-) -> None:
-  """Reads the part of a parameter at `index`, layer by layer."""
-  if not tensors.stacked:
-    stored.read(tensors.names[0], tuple(index), part)
-    return
-  layers, *rest = index
-  order = tuple(reversed(rest)) if tensors.transposed else tuple(rest)
-  for name, one in zip(tensors.names[layers], part, strict=True):
-    stored.read(name, order, one.T if tensors.transposed else one)
+  stored.expect_no_others({*expected} | more, huggingface_config.FILE)
 
 
 def _sources(

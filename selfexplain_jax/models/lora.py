@@ -47,8 +47,9 @@ class Factors(nnx.Module):
       matrix = getattr(layers, name)
       down, up = (getattr(self, f'{name}_{f}')[...] for f in ('down', 'up'))
       weight = matrix.get_value()
-      changed = weight + (down @ up).astype(weight.dtype)
-      setattr(merged, name, matrix.replace(changed))
+      # Rounded once, where the base is not in float32.
+      changed = weight.astype(down.dtype) + down @ up
+      setattr(merged, name, matrix.replace(changed.astype(weight.dtype)))
     return merged
 
 

@@ -187,6 +187,11 @@ class HuggingfaceTest(parameterized.TestCase):
   @parameterized.parameters(*_MODELS)
   def test_round_trip_keeps_every_bit(self, name):
     folder = pathlib.Path(self.create_tempdir().full_path)
+    narrow = _load(_DATA / name, 'bfloat16', 'bfloat16')
+    huggingface.save(narrow, folder / 'narrow', eos_id=2)
+    again = _load(folder / 'narrow')
+    self.assertEqual(again.config, narrow.config)
+    jax.tree.map(np.testing.assert_array_equal, again, narrow)
     model = _load(_DATA / name)
     huggingface.save(model, folder / 'a', bos_id=1, eos_id=2)
     huggingface.save(_load(folder / 'a'), folder / 'b', bos_id=1, eos_id=2)
@@ -374,6 +379,47 @@ class HuggingfaceTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.InputError, 'activation=.*one family'):
       huggingface.save(model, folder)
     self.assertEmpty(list(pathlib.Path(folder).iterdir()))
+
+  def test_explainers_of_the_paper(self):
+    directory = self._copy('llama')
+    random = np.random.default_rng(0)
+    projections = {
+      layer: random.normal(size=(16, 12)).astype(np.float32)
+      for layer in (10, 2)
+    }
+
+    def extend(tensors):
+      for name in ('model.embed_tokens.weight', 'lm_head.weight'):
+        tensors[name] = np.concatenate([tensors[name], tensors[name][:2]])
+      for layer, value in projections.items():
+        tensors[f'embed_projs.{layer}.weight'] = value
+
+    self._retensor(directory, extend)
+    with self.assertRaises(errors.InputError):
+      _load(directory)
+    model = _load(directory, None, None, True)
+    self.assertEqual(model.config.vocabulary, 42)
+    plain = _load(_DATA / 'llama')
+    np.testing.assert_array_equal(
+      model.embedding[...][:40], plain.embedding[...]
+    )
+    found = huggingface.projections(directory)
+    self.assertEqual(list(found), [2, 10])
+    for layer, value in projections.items():
+      np.testing.assert_array_equal(found[layer], value)
+    self.assertEmpty(huggingface.projections(_DATA / 'llama'))
+
+  def test_refuses_projections_of_another_width(self):
+    directory = self._copy('llama')
+
+    def extend(tensors):
+      tensors['embed_projs.0.weight'] = np.ones((12, 16), np.float32)
+
+    self._retensor(directory, extend)
+    with self.assertRaisesRegex(
+      errors.InputError, r'embed_projs.0.*\(16, 16\)'
+    ):
+      huggingface.projections(directory)
 
   def test_token_ids(self):
     directory = self._copy('llama')
