@@ -211,7 +211,7 @@ class _Adapter:
   def tables(
     self, base: decoder.Decoder, mesh: jax.sharding.Mesh
   ) -> tuple[Any, Any]:
-    """The embedding and, unless tied, the unembedding: own or base's."""
+    """The embedding and, unless tied, the unembedding."""
     like: nnx.Variable = base.embedding
     embedding = like
     if _EMBEDDING in self.stored:
