@@ -48,6 +48,9 @@ EXTRAS = {
   ),
   # Parity of models, sites and adapters with the PyTorch implementations.
   'reference': ('peft', 'torch'),
+  # Similarity of descriptions by embeddings, which needs PyTorch. Judges behind
+  # an endpoint need nothing.
+  'embeddings': ('sentence-transformers>=3',),
   # What the benchmarks run beside this package. Each of the two wants an
   # environment of its own: dictionary-learning needs an old nnsight.
   'peers': ('nnsight', 'sae-lens', 'transformer-lens'),

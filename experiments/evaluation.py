@@ -12,6 +12,8 @@ are of has to be named too.
 
 import ml_collections
 
+from experiments import endpoint
+
 
 def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
@@ -33,5 +35,9 @@ def get_config() -> ml_collections.ConfigDict:
   config.explainers = dict(self='', stranger='', twin='', text_only='')
   # Who answers, such as ('self', 'shuffled_vector'); if empty all that can.
   config.arms = ()
+  # Who says how similar descriptions of features are to their labels: `words`,
+  # by the words that they share; `endpoint`, a language model behind one; or
+  # `embeddings`, those of the encoder `model`.
+  config.judge = dict(kind='words', **endpoint.get_config())
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -23,6 +23,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.fidelity import arms as arms_lib
 from selfexplain_jax.fidelity import asked as asked_lib
+from selfexplain_jax.judges import judge
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
@@ -42,6 +43,7 @@ def run(
   cli.require(config, 'target', 'explanations')
   cli.require_least(config, seed=0, examples=0)
   cli.require_dtype(config)
+  judge.check(config.judge)
   explainers = {k: v for k, v in config.explainers.items() if v}
   if explainers:
     cli.require(config, 'explainers.self', 'initial')

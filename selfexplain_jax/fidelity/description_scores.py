@@ -17,10 +17,10 @@ def score(
   said: Sequence[str | None],
   labels: Sequence[str | None],
   firing: firing_lib.Firing,
-  simulates: simulation.Simulator,
+  simulated: simulation.Simulated | None,
   names: Sequence[str],
   seed: int,
-  similar: similarity.Similarity = similarity.word_cosine,
+  similar: similarity.Similarity,
 ) -> dict[str, np.ndarray]:
   """Scores one description of each of N vectors.
 
@@ -28,7 +28,8 @@ def score(
     said: the descriptions, None for no words.
     labels: what is right, None where nobody knows.
     firing: what the vectors do.
-    simulates: says what descriptions predict on all documents.
+    simulated: what they predict on the vectors' documents; None where nobody
+      can tell.
     names: of the vectors; what is drawn for one depends on its name and the
       seed alone.
     seed: of the draws.
@@ -36,26 +37,30 @@ def score(
 
   Returns:
     f64[N] by measure. What means nothing predicts nothing: correlations are 0,
-    accuracies at chance. NaN where a vector has nothing to tell apart.
+    accuracies at chance. NaN where a vector has nothing to tell apart, or no
+    label to compare with. Without predictions whatever is made of them is left
+    out, and all words are taken to mean something.
   """
-  # Without BOS: no description is about it.
-  real = firing.activations[:, :, 1:]
-  predicted = np.zeros(real.shape, np.float32)
-  valid = np.zeros(len(said))
-  for n, text in enumerate(said):
-    held = None if text is None else simulates.simulate(text)
-    if held is not None:
-      valid[n] = 1
-      predicted[n] = held[firing.documents[n], 1:]
-  return {
-    'simulator': simulator.pooled(real, predicted),
-    'simulator_per_sequence': simulator.per_sequence(real, predicted),
-    'detection': detection.detection_accuracy(real, predicted),
-    'fuzzing': detection.fuzzing_accuracy(
-      real, predicted, [zlib.crc32(name.encode()) for name in names], seed
-    ),
-    'similarity': similar(
-      [text or '' for text in said], [text or '' for text in labels]
-    ),
-    'valid_rate': valid,
-  }
+  valid = np.array([text is not None for text in said])
+  scores = {}
+  if simulated is not None:
+    # Without BOS: no description is about it.
+    real = firing.activations[:, :, 1:]
+    predicted, active = (
+      part[:, :, 1:] for part in (simulated.activations, simulated.active)
+    )
+    valid = simulated.valid
+    scores = {
+      'simulator': simulator.pooled(real, predicted),
+      'simulator_per_sequence': simulator.per_sequence(real, predicted),
+      'detection': detection.detection_accuracy(real, active),
+      'fuzzing': detection.fuzzing_accuracy(
+        real, active, [zlib.crc32(name.encode()) for name in names], seed
+      ),
+    }
+  similar_N = np.full(len(said), np.nan)
+  labelled = [n for n, label in enumerate(labels) if label is not None]
+  similar_N[labelled] = similar(
+    [said[n] or '' for n in labelled], [labels[n] or '' for n in labelled]
+  )
+  return {**scores, 'similarity': similar_N, 'valid_rate': valid.astype(float)}

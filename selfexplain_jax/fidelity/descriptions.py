@@ -4,7 +4,9 @@
 The target reads documents that no label was made from; the direction's
 activations there are compared with where the description says it is active
 (method C.2). A feature's activation is its dictionary's; that of any other
-vector v is max(0, h . v), as in the paper (section 2.2).
+vector v is max(0, h . v), as in the paper (section 2.2). Where it is active is
+said by executing the description or by a trained simulator; without either,
+only its text is compared with the label.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,8 +24,10 @@ from selfexplain_jax.fidelity import controls
 from selfexplain_jax.fidelity import description_scores
 from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.fidelity import similarity
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.fidelity import statistics
+from selfexplain_jax.judges import judge
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import task as task_lib
 
@@ -59,12 +63,14 @@ class Shown:
   Attributes:
     firing: where each record's vector is active.
     tokens: the documents as texts, M lists of T.
-    simulator: executes descriptions on them.
+    simulator: says what descriptions predict on them; None where nobody can.
+    similar: compares descriptions with labels.
   """
 
   firing: firing_lib.Firing
   tokens: list[list[str]]
-  simulator: simulation.Simulator
+  simulator: simulation.Simulator | None
+  similar: similarity.Similarity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +92,9 @@ class Descriptions:
 
     Raises:
       errors.InputError: if the dictionary is missing, or another than that of
-        the set, or the set has no documents.
+        the set, or the set has no documents, or the judge cannot be had.
     """
+    similar = judge.make(config.judge)
     if not config.dictionary:
       raise errors.InputError(
         '--config.dictionary is missing: expected the dictionaries that the '
@@ -115,14 +122,14 @@ class Descriptions:
       explained.documents,
       config.seed,
     )
-    simulator = simulation.make(
-      notes['labels'], target.tokenizer, explained.documents
+    simulator = simulation.executing(
+      notes.get('labels', {}), target.tokenizer, explained.documents
     )
     texts = [
       [target.tokenizer.token(int(t)) for t in row]
       for row in explained.documents
     ]
-    return Shown(firing, texts, simulator)
+    return Shown(firing, texts, simulator, similar)
 
   def controls(
     self, train: controls.Records, evaluated: controls.Records
@@ -148,9 +155,16 @@ class Descriptions:
     """
     rows = [explained.rows[i] for i in chosen]
     learnt = {explained.rows[i]['answer'] for i in explained.split('train')}
-    scores = self._scores(said, shown, rows, seed)
+    simulated: dict[str, simulation.Simulated] = {}
+    if shown.simulator is not None:
+      for arm, answers in said.items():
+        claims = [features.parse(output) for output in answers.output]
+        simulated[arm] = shown.simulator.simulate(
+          claims, shown.firing.documents
+        )
+    scores = self._scores(said, simulated, shown, rows, seed)
     exemplars = pa.Table.from_pylist(
-      self._exemplars(said.get('self'), shown, chosen), _EXEMPLARS_SCHEMA
+      self._exemplars(simulated.get('self'), shown, chosen), _EXEMPLARS_SCHEMA
     )
     return task_lib.Checked(
       self._figures(scores, shown, rows, learnt, seed),
@@ -178,6 +192,7 @@ class Descriptions:
     """
     active = shown.firing.active
     place = np.array([row['place'] for row in rows])
+    labelled_N = np.array([bool(row['answer']) for row in rows])
     is_new = np.array([row['answer'] not in learnt for row in rows])
     parts = {
       '': place == features.FEATURE,
@@ -190,7 +205,16 @@ class Descriptions:
       'groups': 0,
       'silent': int(np.sum(~active)),
       'documents': len(shown.tokens),
+      'similarity': {
+        **shown.similar.settings,
+        'missing': {
+          arm: int(np.sum(np.isnan(found['similarity'][labelled_N])))
+          for arm, found in scores.items()
+        },
+      },
     }
+    if shown.simulator is not None:
+      result['simulator'] = dict(shown.simulator.settings)
     for prefix, where in parts.items():
       part = np.flatnonzero(active & where)
       if not len(part):
@@ -200,7 +224,11 @@ class Descriptions:
       )
       labelled = prefix in ('', 'new_label_')
       arms = [arm for arm in scores if labelled or arm != 'label']
-      measures = [m for m in _MEASURES if labelled or m in _OF_ALL]
+      measures = [
+        m
+        for m in _MEASURES
+        if m in scores[arms[0]] and (labelled or m in _OF_ALL)
+      ]
       result[f'{prefix}n'] = len(part)
       result[f'{prefix}groups'] = len({rows[i]['group'] for i in part})
       result[f'{prefix}rows'] = {
@@ -226,6 +254,7 @@ class Descriptions:
   def _scores(
     self,
     said: Mapping[str, said_lib.Said],
+    simulated: Mapping[str, simulation.Simulated],
     shown: Shown,
     rows: list[dict[str, Any]],
     seed: int,
@@ -243,7 +272,13 @@ class Descriptions:
       scores[arm] = {
         'exact_match': np.array(same, float),
         **description_scores.score(
-          claims, labels, shown.firing, shown.simulator, names, seed
+          claims,
+          labels,
+          shown.firing,
+          simulated.get(arm),
+          names,
+          seed,
+          shown.similar,
         ),
       }
     return scores
@@ -279,13 +314,11 @@ class Descriptions:
     return pa.Table.from_pylist(table)
 
   def _exemplars(
-    self, own: said_lib.Said | None, shown: Shown, chosen: np.ndarray
+    self, own: simulation.Simulated | None, shown: Shown, chosen: np.ndarray
   ) -> list[dict[str, Any]]:
     """The documents in which each vector is most active, most active first."""
     exemplars = []
     for n, index in enumerate(chosen.tolist()):
-      claim = features.parse(own.output[n]) if own else None
-      held = shown.simulator.simulate(claim) if claim else None
       for place in range(_EXEMPLARS):
         activations = shown.firing.activations[n, place]
         if not activations.max() > 0:
@@ -297,9 +330,9 @@ class Descriptions:
             'document': document,
             'tokens': shown.tokens[document],
             'activations': activations.tolist(),
-            'claimed': []
-            if held is None
-            else held[document].astype(bool).tolist(),
+            'claimed': own.active[n, place].tolist()
+            if own is not None and own.valid[n]
+            else [],
           }
         )
     return exemplars

@@ -6,10 +6,10 @@ interface. Without one, texts are compared by their words.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import math
 import re
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,21 +17,57 @@ import numpy as np
 class Similarity(Protocol):
   """Compares pairs of texts."""
 
+  @property
+  def settings(self) -> Mapping[str, Any]:
+    """What compares, for metrics.json: `kind`, and what decides its figures."""
+    ...
+
   def __call__(
     self, said: Sequence[str], expected: Sequence[str]
   ) -> np.ndarray:
-    """Returns float64 [N], from 0, unrelated, to 1, the same."""
+    """Returns float64 [N], from 0, unrelated, to 1, the same; NaN for unknown.
+
+    A text without words is similar to nothing.
+    """
     ...
 
 
-def word_cosine(said: Sequence[str], expected: Sequence[str]) -> np.ndarray:
+class Words:
   """Compares texts by the cosine of their word counts; a `Similarity`.
 
-  Case, order and punctuation do not matter. A text without words is similar to
-  nothing.
+  Case, order and punctuation do not matter.
   """
-  pairs = zip(said, expected, strict=True)
-  return np.array([_cosine(_counts(a), _counts(b)) for a, b in pairs])
+
+  settings: Mapping[str, Any] = {'kind': 'words'}
+
+  def __call__(
+    self, said: Sequence[str], expected: Sequence[str]
+  ) -> np.ndarray:
+    pairs = zip(said, expected, strict=True)
+    return np.array([_cosine(_counts(a), _counts(b)) for a, b in pairs])
+
+
+def best(
+  similar: Similarity,
+  candidates: Sequence[Sequence[str]],
+  expected: Sequence[str],
+) -> np.ndarray:
+  """Compares several candidates with each text: the most similar one counts.
+
+  So the paper scores methods that say several things (method C.1); it flatters
+  them, since without the text nobody knows which one to take.
+
+  Returns:
+    float64 [N]: 0 where there is no candidate; NaN where nothing is known of
+    any.
+  """
+  counts = [len(several) for several in candidates]
+  flat = similar(
+    [said for several in candidates for said in several],
+    [text for text, n in zip(expected, counts, strict=True) for _ in range(n)],
+  )
+  found = np.split(flat, np.cumsum(counts)[:-1]) if counts else []
+  return np.array([np.fmax.reduce(own) if len(own) else 0.0 for own in found])
 
 
 def _counts(text: str) -> collections.Counter[str]:

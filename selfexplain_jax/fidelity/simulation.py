@@ -1,11 +1,13 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Simulators: where a description says that something is active.
 
-A world's descriptions can be executed. A real model's need a language model
-that reads them; that is another implementation of the same interface.
+A world's descriptions can be executed. Those of a real model need a language
+model that reads them, `simulators.trained`: another simulator with the same
+interface.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+import dataclasses
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,15 +20,37 @@ from selfexplain_jax.worlds.biographies import facts
 BIOGRAPHIES = 'biographies'
 
 
+@dataclasses.dataclass(frozen=True)
+class Simulated:
+  """What N descriptions predict on S documents each.
+
+  Attributes:
+    valid: bool[N], whether the description means anything.
+    activations: f32[N, S, T], up to scale; 0 for what means nothing.
+    active: bool[N, S, T], where it says that there is any activation.
+  """
+
+  valid: np.ndarray
+  activations: np.ndarray
+  active: np.ndarray
+
+
 class Simulator(Protocol):
   """Says what descriptions predict on the documents that it was made for."""
 
-  def simulate(self, description: str) -> np.ndarray | None:
-    """Predicts activations on all documents.
+  @property
+  def settings(self) -> Mapping[str, Any]:
+    """What it is, for metrics.json: `kind`, and what tells it from others."""
+    ...
 
-    Returns:
-      Predicted activations, up to scale, [N, T]; None for a description that
-      means nothing.
+  def simulate(
+    self, descriptions: Sequence[str | None], documents_NxS: np.ndarray
+  ) -> Simulated:
+    """Predicts activations.
+
+    Args:
+      descriptions: N of them; None for no words.
+      documents_NxS: int, on which documents, each once in a row.
     """
     ...
 
@@ -34,43 +58,53 @@ class Simulator(Protocol):
 class ConceptSimulator:
   """Executes descriptions of a world."""
 
+  settings: Mapping[str, Any] = {'kind': 'executed'}
+
   def __init__(
     self,
     world: facts.World,
     tokenizer: tokenizer_lib.Tokenizer,
-    tokens_NxT: np.ndarray,
+    tokens_MxT: np.ndarray,
   ):
     """Reads the documents."""
-    self._executor = descriptions.Executor(world, tokenizer, tokens_NxT)
+    self._executor = descriptions.Executor(world, tokenizer, tokens_MxT)
+    self._length = tokens_MxT.shape[1]
 
-  def simulate(self, description: str) -> np.ndarray | None:
-    """Returns where the description holds, bool [N, T], if it is one."""
+  def simulate(
+    self, descriptions: Sequence[str | None], documents_NxS: np.ndarray
+  ) -> Simulated:
+    """Predicts 1 where a description holds, 0 elsewhere."""
+    active = np.zeros((*documents_NxS.shape, self._length), bool)
+    valid = np.zeros(len(descriptions), bool)
+    for n, text in enumerate(descriptions):
+      held = None if text is None else self._holds(text)
+      if held is not None:
+        valid[n] = True
+        active[n] = held[documents_NxS[n]]
+    return Simulated(valid, active.astype(np.float32), active)
+
+  def _holds(self, description: str) -> np.ndarray | None:
+    """Returns where a description holds, bool [M, T], if it is one."""
     try:
       return self._executor.holds(description)
     except errors.InputError:
       return None
 
 
-def make(
+def executing(
   source: Mapping[str, Any],
   tokenizer: tokenizer_lib.Tokenizer,
-  tokens_NxT: np.ndarray,
-) -> Simulator:
-  """Returns the simulator that goes with the labels of an explanation set.
+  tokens_MxT: np.ndarray,
+) -> Simulator | None:
+  """Returns what executes the labels of an explanation set, if they can be.
 
   Args:
     source: the manifest's note of where labels come from: `name`, and what
       that needs; of `biographies`, `world_seed` and `people`.
     tokenizer: the target's.
-    tokens_NxT: the documents.
-
-  Raises:
-    errors.InputError: if there is none for such labels.
+    tokens_MxT: the documents.
   """
   if source.get('name') != BIOGRAPHIES:
-    raise errors.InputError(
-      f'labels are of {source.get("name")!r}, whose descriptions cannot be '
-      f'executed: expected {BIOGRAPHIES!r}'
-    )
+    return None
   world = facts.make_world(source['world_seed'], source['people'])
-  return ConceptSimulator(world, tokenizer, tokens_NxT)
+  return ConceptSimulator(world, tokenizer, tokens_MxT)

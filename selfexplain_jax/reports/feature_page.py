@@ -27,8 +27,8 @@ _COLUMNS = (
   'label_correlation',
   'output',
   'claim',
-  *wording.DESCRIPTION_METRICS,
 )
+_SHOWN = ('simulator', 'detection', 'fuzzing')
 _TESTED = ('exact_match', 'simulator', 'detection')
 _BESIDE = ('stranger', 'shuffled_vector')
 _PARTS = {
@@ -57,11 +57,13 @@ def render(
   # Where no feature is active anywhere there are answers, but no figures.
   rows = metrics.get('rows', {})
   everybody = rows or dict.fromkeys(predictions['arm'].to_pylist())
-  said = page.by_arm(predictions, everybody, _COLUMNS)
+  measures = wording.description_metrics(metrics)
+  said = page.by_arm(predictions, everybody, (*_COLUMNS, *measures))
   arms = list(said)
   main = arms[0]
   beside = [arm for arm in _BESIDE if arm in arms and arm != main]
-  cards = _cards(said, main, beside, exemplars, metrics['seed'])
+  shown = [m for m in _SHOWN if m in measures] or ['similarity']
+  cards = _cards(said, main, beside, exemplars, shown, metrics['seed'])
   return page.template('features.html.j2').render(
     metrics=metrics,
     arms=arms,
@@ -75,7 +77,8 @@ def render(
     layers=sorted({card['layer'] for card in cards}),
     beside=beside,
     definitions=wording.arms('features'),
-    measures=wording.DESCRIPTION_METRICS,
+    measures=measures,
+    simulator=wording.simulator(metrics),
     tested=_TESTED,
   )
 
@@ -86,7 +89,7 @@ def _gaps(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     {
       'title': title,
       'test': metrics['tests'][name]['exact_match'],
-      'simulator': metrics['tests'][name]['simulator'],
+      'simulator': metrics['tests'][name].get('simulator'),
       'new': metrics.get('new_label_tests', {})
       .get(name, {})
       .get('exact_match'),
@@ -101,7 +104,7 @@ def _gaps(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _share_of_label(rows: Mapping[str, Any]) -> float | None:
   """Self's simulator correlation as a share of what the labels get."""
-  if not {'self', 'label'} <= rows.keys():
+  if not {'self', 'label'} <= rows.keys() or 'simulator' not in rows['self']:
     return None
   own, label = (rows[a]['simulator']['value'] for a in ('self', 'label'))
   # Of labels that predict nothing, or the wrong way round, there is no share.
@@ -113,9 +116,10 @@ def _cards(
   main: str,
   beside: Sequence[str],
   exemplars: pa.Table,
+  measures: Sequence[str],
   seed: int,
 ) -> list[dict[str, Any]]:
-  """Returns the features that are shown, with their exemplars."""
+  """Returns the features that are shown, with these measures and exemplars."""
   others = {
     arm: {row['record']: row for row in said[arm].to_pylist()} for arm in beside
   }
@@ -130,11 +134,9 @@ def _cards(
       'right': bool(row['exact_match']),
       'said': row['output'],
       'label': row['label'],
-      'correlation': row['label_correlation'],
+      'correlation': _finite(row['label_correlation']),
       'scores': {
-        name: row[name]
-        for name in ('simulator', 'detection', 'fuzzing')
-        if np.isfinite(row[name])
+        name: row[name] for name in measures if np.isfinite(row[name])
       },
       'others': {
         arm: (
@@ -147,6 +149,11 @@ def _cards(
     }
     for row in _chosen(labelled, seed)
   ]
+
+
+def _finite(value: float) -> float | None:
+  """The value, or None where it is unknown."""
+  return value if np.isfinite(value) else None
 
 
 def _chosen(rows: Sequence[dict[str, Any]], seed: int) -> list[dict[str, Any]]:

@@ -35,7 +35,10 @@ _NAME, _SCORE, _GAP = 18, 24, 34
 
 def table(figures: Mapping[str, Any]) -> str:
   """Renders metrics.json: a line for each arm, and for each tested gap."""
-  scores = _DESCRIPTION_SCORES if figures['task'] == 'features' else _SCORES
+  scores = _SCORES
+  if figures['task'] == 'features':
+    known = wording.description_metrics(figures)
+    scores = {m: s for m, s in _DESCRIPTION_SCORES.items() if m in known}
   lines = [
     wording.asked(figures),
     '',

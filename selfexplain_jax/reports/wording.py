@@ -149,8 +149,36 @@ DESCRIPTION_METRICS = {
     'fuzzing',
     'accuracy of telling its tokens from as many others',
   ),
-  'similarity': ('similarity', 'cosine of word counts with the label'),
+  'similarity': ('similarity', 'how alike the description and the label are'),
   'valid_rate': ('valid', 'answers that mean something'),
+}
+
+# Those that need somebody who says where a description holds.
+SIMULATED = ('simulator', 'simulator_per_sequence', 'detection', 'fuzzing')
+
+# Who says how alike descriptions and labels are: `similarity` of metrics.json.
+_SIMILARITY = {
+  'words': 'the cosine of their word counts',
+  'endpoint': 'the language model {model} rates the two from 1 to 5, which '
+  'counts as 0 to 1',
+  'embeddings': "the cosine of the two's embeddings by {model}",
+}
+
+# Who says where a description holds: `simulator` of metrics.json.
+_SIMULATORS = {
+  'executed': 'Descriptions are executed: where one holds is a matter of fact.',
+  'trained': 'Where a description holds is said by a language model that was '
+  'trained to simulate features (weights {model}).',
+}
+_NO_SIMULATOR = (
+  'Descriptions cannot be executed and no simulator was given, so nothing is '
+  'said about where they hold; an answer is valid if it has words.'
+)
+
+# Figures that do not say who judged are of before there was a choice.
+_BEFORE: dict[str, dict[str, Any]] = {
+  'similarity': {'kind': 'words', 'missing': {}},
+  'simulator': {'kind': 'executed'},
 }
 
 METRICS = {
@@ -226,6 +254,36 @@ def asked(figures: Mapping[str, Any]) -> str:
   if figures['task'] == 'features':
     return f'{n} features of split {split}, none of which was trained on'
   return questions(n, groups, split)
+
+
+def description_metrics(
+  figures: Mapping[str, Any],
+) -> dict[str, tuple[str, str]]:
+  """Returns the name and the meaning of the measures of some descriptions."""
+  judge = figures.get('similarity', _BEFORE['similarity'])
+  title, meaning = DESCRIPTION_METRICS['similarity']
+  how = _SIMILARITY[judge['kind']].format_map(judge)
+  missing = sum(judge['missing'].values())
+  if missing:
+    how += f' ({missing} of all arms without a rating are left out)'
+  absent = () if _simulator(figures) else SIMULATED
+  measures = {**DESCRIPTION_METRICS, 'similarity': (title, f'{meaning}: {how}')}
+  return {name: m for name, m in measures.items() if name not in absent}
+
+
+def simulator(figures: Mapping[str, Any]) -> str:
+  """Says where it is from where descriptions hold."""
+  settings = _simulator(figures)
+  if settings is None:
+    return _NO_SIMULATOR
+  return _SIMULATORS[settings['kind']].format_map(settings)
+
+
+def _simulator(figures: Mapping[str, Any]) -> Mapping[str, Any] | None:
+  """Returns which simulator there was, if any."""
+  if 'similarity' not in figures:
+    return _BEFORE['simulator']
+  return figures.get('simulator')
 
 
 def arms(task: str) -> dict[str, tuple[str, str]]:

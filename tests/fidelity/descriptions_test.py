@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of scores of descriptions on features whose labels are known."""
 
+import dataclasses
+
 from absl.testing import absltest
 import ml_collections
 import numpy as np
@@ -12,6 +14,7 @@ from selfexplain_jax.dictionary import activity
 from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.fidelity import firing
 from selfexplain_jax.fidelity import said as said_lib
+from selfexplain_jax.fidelity import similarity
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
@@ -118,11 +121,12 @@ class DescriptionsTest(absltest.TestCase):
         [planted.TOKENIZER.token(int(t)) for t in row]
         for row in cls.explained.documents
       ],
-      simulation.make(
+      simulation.executing(
         cls.explained.manifest['notes']['labels'],
         planted.TOKENIZER,
         cls.explained.documents,
       ),
+      similarity.Words(),
     )
     labels = [row['answer'] for row in cls.rows]
     cls.said = {
@@ -198,8 +202,65 @@ class DescriptionsTest(absltest.TestCase):
       self.assertEqual(fires, exemplar['claimed'])
     self.assertNotEmpty(seen)
 
+  def test_figures_say_who_judged(self):
+    missing = dict.fromkeys(self.said, 0)
+    self.assertEqual(
+      self.figures['similarity'], {'kind': 'words', 'missing': missing}
+    )
+    self.assertEqual(self.figures['simulator'], {'kind': 'executed'})
+
+  def test_without_a_simulator_there_are_no_figures_of_one(self):
+    shown = dataclasses.replace(self.shown, simulator=None)
+    checked = self.evaluation.check(
+      self.said, shown, self.explained, self.chosen, 0
+    )
+    figures = checked.figures
+    self.assertNotIn('simulator', figures)
+    self.assertEqual(
+      figures['rows']['self'].keys(),
+      {'exact_match', 'similarity', 'valid_rate'},
+    )
+    self.assertEqual(figures['rows']['self']['exact_match']['value'], 1)
+    self.assertEqual(
+      figures['tests']['self_minus_stranger'].keys(), {'exact_match'}
+    )
+    self.assertEqual(figures['activation_rows']['self'].keys(), {'valid_rate'})
+    # Nobody can tell that this means nothing.
+    self.assertEqual(figures['rows']['untrained']['valid_rate']['value'], 1)
+    claimed = checked.tables['exemplars']['claimed'].to_pylist()
+    self.assertFalse(any(claimed))
+    self.assertNotEmpty(claimed)
+
+  def test_who_judges_is_asked_about_labelled_vectors_alone(self):
+    asked = []
+
+    class Judge:
+      settings = {'kind': 'endpoint', 'model': 'mute'}
+
+      def __call__(self, said, expected):
+        asked.extend(expected)
+        return np.where(np.arange(len(said)) == 0, np.nan, 0.5)
+
+    shown = dataclasses.replace(self.shown, similar=Judge())
+    figures = self.evaluation.check(
+      self.said, shown, self.explained, self.chosen, 0
+    ).figures
+    self.assertNotIn('', asked)
+    # What is missing is left out, and counted.
+    self.assertEqual(figures['rows']['self']['similarity']['value'], 0.5)
+    self.assertEqual(
+      figures['similarity'],
+      {
+        'kind': 'endpoint',
+        'model': 'mute',
+        'missing': dict.fromkeys(self.said, 1),
+      },
+    )
+
   def test_needs_the_sets_own_dictionary(self):
-    config = ml_collections.ConfigDict({'dictionary': '', 'seed': 0})
+    config = ml_collections.ConfigDict(
+      {'dictionary': '', 'seed': 0, 'judge': {'kind': 'words'}}
+    )
     with self.assertRaisesRegex(errors.InputError, 'dictionary is missing'):
       self.evaluation.observe(
         planted.target(), self.explained, self.chosen, config

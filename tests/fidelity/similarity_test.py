@@ -9,6 +9,8 @@ import numpy as np
 
 from selfexplain_jax.fidelity import similarity
 
+_WORDS = similarity.Words()
+
 
 class SimilarityTest(parameterized.TestCase):
   @parameterized.parameters(
@@ -26,21 +28,47 @@ class SimilarityTest(parameterized.TestCase):
     (' .', ' .', 0),
   )
   def test_by_hand(self, said, expected, value):
-    found = similarity.word_cosine([said], [expected])
+    found = _WORDS([said], [expected])
     self.assertEqual((found.shape, found.dtype), ((1,), np.float64))
     self.assertAlmostEqual(found[0], value)
-    self.assertEqual(found[0], similarity.word_cosine([expected], [said])[0])
+    self.assertEqual(found[0], _WORDS([expected], [said])[0])
     self.assertEqual(found[0] == 1, value == 1)
 
   def test_pairs_are_in_order(self):
-    judge: similarity.Similarity = similarity.word_cosine
+    judge: similarity.Similarity = _WORDS
     found = judge(['a', 'b', 'a b c d'], ['a', 'a', 'a'])
     np.testing.assert_allclose(found, [1, 0, 0.5])
     self.assertEqual(judge([], []).shape, (0,))
 
   def test_lengths_must_agree(self):
     with self.assertRaises(ValueError):
-      similarity.word_cosine(['a'], ['a', 'b'])
+      _WORDS(['a'], ['a', 'b'])
+
+
+class _Known:
+  """Knows how similar some words are, and nothing of others."""
+
+  settings = {'kind': 'known'}
+
+  def __call__(self, said, expected):
+    del expected
+    known = {'near': 0.75, 'far': 0.25, 'never': 0.0}
+    return np.array([known.get(text, np.nan) for text in said])
+
+
+class BestTest(absltest.TestCase):
+  def test_the_most_similar_candidate_counts(self):
+    found = similarity.best(
+      _Known(),
+      [['far', 'near', 'never'], ['unknown', 'far'], ['unknown'], [], ['near']],
+      ['label'] * 5,
+    )
+    np.testing.assert_array_equal(found, [0.75, 0.25, np.nan, 0, 0.75])
+    self.assertEqual(similarity.best(_Known(), [], []).shape, (0,))
+
+  def test_each_is_compared_with_its_own_text(self):
+    found = similarity.best(_WORDS, [['a', 'b'], ['b', 'c']], ['a', 'a'])
+    np.testing.assert_allclose(found, [1, 0])
 
 
 if __name__ == '__main__':

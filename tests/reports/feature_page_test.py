@@ -172,6 +172,60 @@ class FeaturePageTest(absltest.TestCase):
       text = html.render(metrics, self.made['tables'])
       self.assertNotIn('as well as', text)
 
+  def test_who_judged_and_who_simulated_is_named(self):
+    self.assertIn('the cosine of their word counts', self.text)
+    self.assertIn('Descriptions are executed', self.text)
+    metrics = {
+      **self.made['metrics'],
+      'similarity': {
+        'kind': 'endpoint',
+        'model': 'judge-7',
+        'missing': {'self': 2, 'stranger': 1, 'label': 0},
+      },
+      'simulator': {'kind': 'trained', 'model': 'c0ffee'},
+    }
+    text = html.render(metrics, self.made['tables'])
+    self.assertIn('language model judge-7 rates', text)
+    self.assertIn('3 of all arms without a rating', text)
+    self.assertIn('weights c0ffee', text)
+
+  def test_without_a_simulator_nothing_is_said_of_one(self):
+    kept = ('exact_match', 'valid_rate')
+    metrics = {
+      k: v for k, v in self.made['metrics'].items() if k != 'simulator'
+    }
+    for part in ('rows', 'tests'):
+      metrics[part] = {
+        arm: {m: v for m, v in scores.items() if m in kept}
+        for arm, scores in metrics[part].items()
+      }
+    estimate = {'value': 0.5, 'ci95': [0.25, 0.75]}
+    for scores in metrics['rows'].values():
+      scores['similarity'] = estimate
+    tables = dict(self.made['tables'])
+    tables['predictions'] = tables['predictions'].drop_columns(
+      ['simulator', 'simulator_per_sequence', 'detection', 'fuzzing']
+    )
+    text = html.render(metrics, tables)
+    self.assertIn('no simulator was given', text)
+    self.assertNotIn('as well as', text)
+    self.assertNotIn('Simulator correlation', text)
+    self.assertNotIn('<dt>fuzzing', text)
+    self.assertIn('similarity 1.00', _cards(text)[0])
+    shown = text_lib.table(metrics)
+    self.assertNotIn('simulator', shown)
+    self.assertIn('similarity', shown)
+
+  def test_a_label_whose_correlation_is_unknown(self):
+    tables = dict(self.made['tables'])
+    table = tables['predictions']
+    at = table.column_names.index('label_correlation')
+    unknown = [float('nan')] * table.num_rows
+    tables['predictions'] = table.set_column(at, 'label_correlation', [unknown])
+    text = html.render(self.made['metrics'], tables)
+    self.assertNotIn('r = ', text)
+    self.assertNotIn('nan', text)
+
   def test_controls_alone(self):
     made = fixtures.described(arms=('label', 'majority'))
     text = html.render(made['metrics'], made['tables'])

@@ -202,6 +202,8 @@ def described(
     'groups': n,
     'silent': 1,
     'documents': 20,
+    'similarity': {'kind': 'words', 'missing': dict.fromkeys(arms, 0)},
+    'simulator': {'kind': 'executed'},
     'same_when_shuffled': 0,
     'same_answer_when_shuffled': 2,
     'rows': {arm: dict.fromkeys(measures, estimate) for arm in arms},
