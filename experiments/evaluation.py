@@ -39,5 +39,10 @@ def get_config() -> ml_collections.ConfigDict:
   # by the words that they share; `endpoint`, a language model behind one; or
   # `embeddings`, those of the encoder `model`.
   config.judge = dict(kind='words', **endpoint.get_config())
+  # The directory of a trained simulator, which says where descriptions of
+  # features hold; a world's are executed without one. One that does not say so
+  # itself is of a convention, such as `published`.
+  config.simulator = ''
+  config.simulator_convention = ''
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

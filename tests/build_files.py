@@ -44,6 +44,7 @@ OPTIONAL = frozenset(
     'dictionary_learning',
     'nnsight',
     'peft',
+    'sentence_transformers',
     'sae_lens',
     'torch',
     'transformer_lens',

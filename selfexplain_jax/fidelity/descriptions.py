@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from selfexplain_jax.fidelity import similarity
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.judges import judge
+from selfexplain_jax.simulators import trained
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import task as task_lib
 
@@ -92,7 +94,8 @@ class Descriptions:
 
     Raises:
       errors.InputError: if the dictionary is missing, or another than that of
-        the set, or the set has no documents, or the judge cannot be had.
+        the set, or the set has no documents, or the judge or the simulator
+        cannot be had.
     """
     similar = judge.make(config.judge)
     if not config.dictionary:
@@ -122,9 +125,19 @@ class Descriptions:
       explained.documents,
       config.seed,
     )
-    simulator = simulation.executing(
-      notes.get('labels', {}), target.tokenizer, explained.documents
-    )
+    simulator: simulation.Simulator | None
+    if config.simulator:
+      simulator = trained.load(
+        config.simulator,
+        config.simulator_convention,
+        target.tokenizer,
+        explained.documents,
+        jax.sharding.get_mesh(),
+      )
+    else:
+      simulator = simulation.executing(
+        notes.get('labels', {}), target.tokenizer, explained.documents
+      )
     texts = [
       [target.tokenizer.token(int(t)) for t in row]
       for row in explained.documents
