@@ -23,6 +23,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import later_fields
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.judges import chat
 from selfexplain_jax.models import artefact
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -219,6 +220,7 @@ def finished(
     theirs = files.read_json(noted, 'config of this workdir')
     ours = files.as_json(config.to_dict())
     theirs = later_fields.put_in(theirs, ours)
+    theirs, ours = chat.without_means(theirs), chat.without_means(ours)
     _refuse_difference(theirs, ours, noted, '')
   return noted.exists() and (files.path(workdir) / last).exists()
 

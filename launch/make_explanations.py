@@ -11,6 +11,7 @@ import ml_collections
 from launch import cli
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.judges import chat
 from selfexplain_jax.tasks import table
 from selfexplain_jax.tasks import task as task_lib
 
@@ -48,7 +49,11 @@ def run(
       'weight_hash': target.weight_hash,
       'tokenizer_hash': target.tokenizer.digest(),
     },
-    'config': {k: v for k, v in config.to_dict().items() if k not in _PLACES},
+    'config': {
+      k: v
+      for k, v in chat.without_means(config.to_dict()).items()
+      if k not in _PLACES
+    },
     'notes': made.notes,
   }
   explanations.write(

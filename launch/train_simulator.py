@@ -58,6 +58,7 @@ def run(
     evaluate_every=1,
     checkpoint_every=1,
   )
+  cli.require_dtype(config)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 
@@ -212,9 +213,11 @@ def _observe(
   mesh: jax.sharding.Mesh,
 ) -> dict[str, firing_lib.Firing]:
   """Returns what the features of each split do on the documents."""
-  target, _ = artefact.load(config.target, mesh)
+  target, _ = artefact.load(config.target, mesh, config.dtype)
   dictionary = dictionaries.load(
-    config.dictionary, explained.manifest['target']['weight_hash']
+    config.dictionary,
+    explained.manifest['target']['weight_hash'],
+    target.config,
   )
   if dictionary.digest != explained.manifest['notes']['dictionary']:
     raise errors.InputError(

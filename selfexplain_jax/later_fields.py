@@ -17,9 +17,16 @@ _NOT_EXPECTED = {
   'variance_explained_tolerance': 0.05,
 }
 
-# By stage, the fields of its config and their values of before.
+# By stage, the fields of its config and their values of before; of a field with
+# parts, those parts that decide.
 _BEFORE: dict[str, dict[str, Any]] = {
-  'evaluate_fidelity': {'dtype': 'float32', 'keep_unstable': False},
+  'evaluate_fidelity': {
+    'dtype': 'float32',
+    'judge': {'kind': 'words'},
+    'keep_unstable': False,
+    'simulator': '',
+    'simulator_convention': '',
+  },
   'make_explanations': {
     'dtype': 'float32',
     'expected': _NOT_EXPECTED,
@@ -35,11 +42,21 @@ def left_out(stage: str, config: Mapping[str, Any]) -> dict[str, Any]:
   return {
     name: value
     for name, value in config.items()
-    if name not in before or value != before[name]
+    if name not in before or not _is(value, before[name])
   }
 
 
 def put_in(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
   """Returns an old config with the later fields of a new one of its stage."""
   values = {n: v for before in _BEFORE.values() for n, v in before.items()}
-  return {**{n: v for n, v in values.items() if n in new}, **old}
+  added = {
+    n: new[n] if _is(new[n], v) else v for n, v in values.items() if n in new
+  }
+  return {**added, **old}
+
+
+def _is(value: Any, before: Any) -> bool:
+  """Whether a value asks for what was done before."""
+  if isinstance(value, Mapping) and isinstance(before, Mapping):
+    return all(value.get(part) == v for part, v in before.items())
+  return value == before

@@ -37,6 +37,23 @@ class LaterFieldsTest(absltest.TestCase):
       other.dtype = 'bfloat16'
       self.assertNotEqual(_recipe(stage, other).digest, made)
 
+  def test_of_a_field_with_parts_those_that_decide_count(self):
+    config = evaluation.get_config()
+    made = _recipe('evaluate_fidelity', config).digest
+    before = copy.deepcopy(config)
+    del before.judge, before.simulator, before.simulator_convention
+    self.assertEqual(_recipe('evaluate_fidelity', before).digest, made)
+    other = copy.deepcopy(config)
+    other.judge.deadline = 1.0  # Of what words do not need.
+    self.assertEqual(_recipe('evaluate_fidelity', other).digest, made)
+    now = files.as_json(other.to_dict())
+    old = files.as_json(before.to_dict())
+    self.assertEqual(later_fields.put_in(old, now), now)
+    other.judge.kind = 'endpoint'
+    self.assertNotEqual(_recipe('evaluate_fidelity', other).digest, made)
+    now = files.as_json(other.to_dict())
+    self.assertNotEqual(later_fields.put_in(old, now), now)
+
   def test_a_field_that_is_not_later_stays(self):
     # Stores have always had a dtype.
     store = quickstart.get_config('test').store.to_dict()

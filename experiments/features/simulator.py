@@ -24,6 +24,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.store = ''
   config.initial = ''
   config.seed = 0
+  # Of the activations and parameters of the target.
+  config.dtype = 'float32'
   config.examples = 0  # Features to learn from; 0 for all of the split.
   config.validation_examples = 128
   config.length = 64  # Tokens of a document; shorter ones are left out.

@@ -133,13 +133,14 @@ class Descriptions:
         target.tokenizer,
         explained.documents,
         jax.sharding.get_mesh(),
+        config.dtype,
       )
     else:
       simulator = simulation.executing(
         notes.get('labels', {}), target.tokenizer, explained.documents
       )
     texts = [
-      [target.tokenizer.token(int(t)) for t in row]
+      [target.tokenizer.text(int(t)) for t in row]
       for row in explained.documents
     ]
     return Shown(firing, texts, simulator, similar)

@@ -23,6 +23,13 @@ from selfexplain_jax.judges import endpoint as endpoint_lib
 Messages = endpoint_lib.Messages
 
 
+# Fields that say how a model is reached, and nothing of what it replies.
+_MEANS = (
+  *('url', 'key_variable', 'cache', 'concurrency'),
+  *('attempts', 'timeout', 'deadline'),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Chat:
   """Asks an endpoint, but for what was asked before.
@@ -124,6 +131,19 @@ class Chat:
         'remove it to ask again'
       )
     return reply
+
+
+def without_means(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a stage's config without how the models in it are reached.
+
+  A run may go on with another port, and its results do not depend on it.
+  """
+  return {
+    name: {n: v for n, v in value.items() if n not in _MEANS}
+    if isinstance(value, Mapping) and 'key_variable' in value
+    else value
+    for name, value in config.items()
+  }
 
 
 def make(config: ml_collections.ConfigDict, name: str) -> Chat:

@@ -163,6 +163,7 @@ def load(
   tokenizer: tokenizer_lib.Tokenizer,
   tokens_MxT: np.ndarray,
   mesh: jax.sharding.Mesh,
+  dtype: str = 'float32',
 ) -> TrainedSimulator:
   """Reads a simulator, to be asked about some documents.
 
@@ -172,6 +173,7 @@ def load(
     tokenizer: the target's.
     tokens_MxT: i32, the documents, of the target's tokens.
     mesh: where the model goes.
+    dtype: of its activations and parameters.
 
   Raises:
     errors.InputError: if there is none, or it is of another tokenizer.
@@ -196,7 +198,7 @@ def load(
     )
   found = conventions.convention(named)
   found.check(tokenizer, huggingface.read_config(directory).vocabulary)
-  model, _ = artefact.load(directory, mesh)
+  model, _ = artefact.load(directory, mesh, dtype)
   settings = {
     'kind': 'trained',
     'convention': named,

@@ -157,6 +157,18 @@ class ChatTest(absltest.TestCase):
       with self.assertRaisesRegex(errors.InputError, kept.name):
         self.make('http://127.0.0.1:9').ask(_says('a'), max_tokens=3)
 
+  def test_how_a_model_is_reached_is_no_part_of_a_config(self):
+    config = {'seed': 1, 'mesh': {'url': 2}, 'judge': stub.config('u', 'c')}
+    config['judge'] = config['judge'].to_dict()
+    self.assertEqual(
+      chat_lib.without_means(config),
+      {
+        'seed': 1,
+        'mesh': {'url': 2},
+        'judge': {'kind': 'endpoint', 'model': 'stub-1'},
+      },
+    )
+
   def test_bad_configs(self):
     for changes in (dict(concurrency=0), dict(cache='')):
       config = stub.config('http://host/v1', 'cache')
