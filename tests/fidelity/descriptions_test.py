@@ -11,6 +11,7 @@ import pyarrow as pa
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.dictionary import activity
+from selfexplain_jax.dictionary import published_figures
 from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.fidelity import firing
 from selfexplain_jax.fidelity import said as said_lib
@@ -29,6 +30,7 @@ def _set():
   config.documents = dict(start=50, labels=150, scores=70, length=48)
   config.shares = dict(test_labels=0.4, validation=0.2, test=0.2)
   config.unlabelled = 3
+  config.expected = published_figures.config()
   made = features_effects.Maker(
     planted.target(),
     planted.dictionary(),
