@@ -5,6 +5,7 @@ Writes WORKDIR/metrics.json: by layer the figures that train_dictionary gives
 its own. Exits with 1 if they are not as expected.
 """
 
+import functools
 import sys
 
 from absl import logging
@@ -34,7 +35,7 @@ def run(
   shape = huggingface.read_config(config.target)
   if not cli.finished(config, workdir, name.name):
     # What is measured, and on what.
-    weight_hash = huggingface.weight_hash(config.target)
+    weight_hash = functools.partial(huggingface.weight_hash, config.target)
     found = dictionaries.load(config.dictionary, weight_hash, shape)
     published_figures.check_config(config.expected, found.layers)
     documents = _documents(config)
@@ -52,20 +53,20 @@ def run(
 
     # Their figures.
     cli.begin(config, workdir)
+    note = {
+      'site': found.site,
+      'measured_on': weight_hash(),
+      'models': found.models,
+      'dictionary': found.digest,
+      'documents': len(documents.tokens),
+    }
     mesh = mesh_lib.make_mesh(**config.mesh)
     with jax.set_mesh(mesh):
       model, _ = artefact.load(config.target, mesh, config.dtype)
       figures = evaluation.evaluate(
         model, found.by_layer, found.site, documents, config.batch
       )
-    note = {
-      'site': found.site,
-      'measured_on': weight_hash,
-      'models': found.models,
-      'dictionary': found.digest,
-      'documents': len(documents.tokens),
-      'layers': {str(layer): one for layer, one in figures.items()},
-    }
+    note['layers'] = {str(layer): one for layer, one in figures.items()}
     files.write_json(name, note)
 
   # Whether they are as published.

@@ -1,8 +1,9 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Dictionaries of one site of a target, one for each layer, left in files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -24,12 +25,24 @@ class Dictionaries:
   Attributes:
     site: the site.
     stored: by layer, ascending.
-    digest: of the files of all.
   """
 
   site: str
   stored: Mapping[int, stored_lib.Stored]
-  digest: str
+
+  @functools.cached_property
+  def digest(self) -> str:
+    """SHA-256 of the files of all, which are read whole and checked for it.
+
+    Raises:
+      errors.InputError: if a weight is not finite.
+    """
+    parts = [self.site]
+    items = progress.track(self.stored.items(), len(self.stored), 'layers')
+    for layer, one in items:
+      one.check()
+      parts.append(f'{layer} {one.digest()}')
+    return files.digest(*(part.encode() for part in parts))
 
   @property
   def layers(self) -> tuple[int, ...]:
@@ -94,16 +107,18 @@ class _Whole(Mapping[int, sparse_autoencoder.SparseAutoencoder]):
 
 
 def load(
-  directory: files.PathLike, weight_hash: str, config: config_lib.DecoderConfig
+  directory: files.PathLike,
+  weight_hash: Callable[[], str],
+  config: config_lib.DecoderConfig,
 ) -> Dictionaries:
-  """Opens dictionaries; all files are read once, for the digest.
+  """Opens dictionaries; of their weights nothing is read as yet.
 
   Args:
     directory: the workdir of train_dictionary, or a published dictionary, or a
       release of them, or one on the hub; see `releases.by_layer` and
       `hub.local_part`.
-    weight_hash: of the target that they have to be of. Published ones do not
-      say whose they are.
+    weight_hash: returns that of the target that they have to be of. Published
+      ones do not say whose they are, and it is not asked for.
     config: of the target, whose width and layers theirs have to be.
 
   Raises:
@@ -122,15 +137,11 @@ def load(
         f'{one.folder} is of layer {layer} and width {one.width}: expected the '
         f'{config.layers} layers and width {config.width} of the target'
       )
-  parts = []
-  for layer, one in progress.track(stored.items(), len(stored), 'layers'):
-    one.check()
-    parts.append(f'{layer} {one.digest()}'.encode())
-  return Dictionaries(site, stored, files.digest(site.encode(), *parts))
+  return Dictionaries(site, stored)
 
 
 def _trained(
-  folder: files.PathLike, weight_hash: str
+  folder: files.PathLike, weight_hash: Callable[[], str]
 ) -> tuple[str, dict[int, stored_lib.Stored]]:
   """Opens what a run of train_dictionary made, if it is of the target."""
   name = files.path(folder) / 'metrics.json'
@@ -140,10 +151,11 @@ def _trained(
       f'{folder} holds no dictionaries: expected a workdir of train_dictionary '
       'or published ones'
     )
-  if note['target'] != weight_hash:
+  wanted = weight_hash()
+  if note['target'] != wanted:
     raise errors.InputError(
       f'{folder} holds dictionaries of another model: expected those of '
-      f'weight_hash {weight_hash[:12]}…'
+      f'weight_hash {wanted[:12]}…'
     )
   return note['site'], {
     layer: saelens.open_directory(saelens.folder(folder, note['site'], layer))

@@ -104,7 +104,7 @@ class Descriptions:
         'features are of'
       )
     dictionary = dictionaries.load(
-      config.dictionary, target.weight_hash, target.config
+      config.dictionary, lambda: target.weight_hash, target.config
     )
     notes = explained.manifest['notes']
     if dictionary.digest != notes['dictionary']:

@@ -317,7 +317,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
     )
   corpus = corpora.named(config, target.directory, target.tokenizer)
   dictionary = dictionaries.load(
-    config.dictionary, target.weight_hash, target.config
+    config.dictionary, lambda: target.weight_hash, target.config
   )
   published_figures.check_config(config.expected, dictionary.layers)
   labeller, labels = _concepts(target, config.threshold)

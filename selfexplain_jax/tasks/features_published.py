@@ -187,7 +187,9 @@ def _of_neuronpedia(
   }
   dictionary = None
   if 'dictionary' in config:
-    dictionary = dictionaries.load(config.dictionary, target.weight_hash, shape)
+    dictionary = dictionaries.load(
+      config.dictionary, lambda: target.weight_hash, shape
+    )
     notes['dictionary'] = dictionary.digest
     notes['dictionary_models'] = list(dictionary.models)
   vectors = _directions(found, list(described.values()), dictionary, shape)

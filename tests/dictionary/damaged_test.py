@@ -294,7 +294,7 @@ class DamagedTest(parameterized.TestCase):
   @parameterized.parameters(*WRITERS)
   def test_a_whole_one_is_opened(self, form):
     WRITERS[form](self.root, width=CONFIG.width)
-    found = dictionaries.load(self.root, 'abc', CONFIG)
+    found = dictionaries.load(self.root, lambda: 'abc', CONFIG)
     self.assertEqual(found.stored[0].format, form)
 
   @parameterized.named_parameters(
@@ -304,7 +304,7 @@ class DamagedTest(parameterized.TestCase):
   def test_one_line_says_what_is_wrong(self, form, damage, message):
     damage(WRITERS[form](self.root, width=CONFIG.width))
     with self.assertRaisesRegex(errors.InputError, message) as caught:
-      dictionaries.load(self.root, 'abc', CONFIG)
+      _ = dictionaries.load(self.root, lambda: 'abc', CONFIG).digest
     self.assertNotIn('\n', str(caught.exception))
     self.assertIn(str(self.root), str(caught.exception))
 

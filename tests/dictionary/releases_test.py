@@ -23,6 +23,10 @@ _FORMATS = (
 )
 
 
+def _unasked() -> str:
+  raise AssertionError('Published dictionaries do not say whose they are.')
+
+
 class ReleasesTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
@@ -108,7 +112,7 @@ class DictionariesTest(parameterized.TestCase):
   def test_published_ones_are_opened(self, name, write):
     for layer in (0, 1):
       write(self.root, layer, width=self.config.width)
-    found = dictionaries.load(self.root, 'abc', self.config)
+    found = dictionaries.load(self.root, _unasked, self.config)
     self.assertEqual((found.site, found.layers), ('resid_post', (0, 1)))
     self.assertLen(found.models, 1)
     self.assertEqual(found.features, 2 * found.stored[0].features)
@@ -119,10 +123,10 @@ class DictionariesTest(parameterized.TestCase):
     np.testing.assert_array_equal(
       np.asarray(sae.decoder_SxD)[places], whole[index]
     )
-    again = dictionaries.load(self.root, 'other', self.config)
+    again = dictionaries.load(self.root, _unasked, self.config)
     self.assertEqual(found.digest, again.digest)
     shutil.rmtree(found.stored[1].folder)
-    fewer = dictionaries.load(self.root, 'abc', self.config)
+    fewer = dictionaries.load(self.root, _unasked, self.config)
     self.assertNotEqual(found.digest, fewer.digest)
 
   def test_those_that_do_not_fit_are_refused(self):
@@ -130,15 +134,15 @@ class DictionariesTest(parameterized.TestCase):
     with self.assertRaisesRegex(
       errors.InputError, 'layer 0 and width 6: expected the 2 layers and width'
     ):
-      dictionaries.load(self.root, 'abc', self.config)
+      dictionaries.load(self.root, _unasked, self.config)
     published.llama_scope(self.root / 'b', 2, width=self.config.width)
     with self.assertRaisesRegex(errors.InputError, 'is of layer 2 and width'):
-      dictionaries.load(self.root / 'b', 'abc', self.config)
+      dictionaries.load(self.root / 'b', _unasked, self.config)
 
   def test_one_layer_is_held_at_a_time(self):
     for layer in (0, 1):
       published.saelens_v6(self.root, layer, width=self.config.width)
-    whole = dictionaries.load(self.root, 'abc', self.config).by_layer
+    whole = dictionaries.load(self.root, _unasked, self.config).by_layer
     self.assertIsNot(whole[0], whole[0])
     self.assertEqual((list(whole), len(whole)), ([0, 1], 2))
 
@@ -146,7 +150,7 @@ class DictionariesTest(parameterized.TestCase):
     sae = fixtures.random_sae(self.config.width, 20, 3)
     hook = 'blocks.0.hook_resid_post'
     saelens.save(sae, self.root / hook, {'hook_name': hook})
-    found = dictionaries.load(self.root, 'abc', self.config)
+    found = dictionaries.load(self.root, _unasked, self.config)
     chosen, places = found.choose(0, np.array([4, 2]))
     self.assertEqual((chosen.features, chosen.k), (20, 3))
     np.testing.assert_array_equal(places, [4, 2])

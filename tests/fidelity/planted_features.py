@@ -82,9 +82,7 @@ def dictionary() -> dictionaries.Dictionaries:
     decoder_bias_D=jnp.zeros(size),
     threshold_S=none + 0.5,
   )
-  return dictionaries.Dictionaries(
-    'resid_post', {0: stored.held(sae)}, 'planted'
-  )
+  return dictionaries.Dictionaries('resid_post', {0: stored.held(sae)})
 
 
 def target() -> task.Target:
