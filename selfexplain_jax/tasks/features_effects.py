@@ -34,6 +34,7 @@ from selfexplain_jax.worlds.biographies import labels as concept_labels
 from selfexplain_jax.worlds.biographies import pretraining
 
 _BATCH = 64  # Documents read at once.
+_VALUES = 1 << 27  # Activations of features that are held at a time, at most.
 _SOURCE = 12  # Words that say where an activation is from.
 
 
@@ -185,8 +186,10 @@ class Maker:
   ) -> Iterator[labels_lib.Batch]:
     """Yields documents with the activations of all features of a layer."""
     sae = self.dictionary.by_layer[layer]
+    batch = _VALUES // (documents.shape[1] * sae.features)
+    batch = min(max(batch, 1), _BATCH)
     for tokens, resid in activity.residuals(
-      self.target.model, documents, self.dictionary.site, (layer,), _BATCH
+      self.target.model, documents, self.dictionary.site, (layer,), batch
     ):
       fires = activity.encode(sae, resid[0])
       yield labels_lib.Batch(tokens, fires)

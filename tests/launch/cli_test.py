@@ -19,6 +19,7 @@ from selfexplain_jax import files
 from tests.launch import binaries
 
 _STAGES = (
+  'launch.check_dictionary',
   'launch.convert_published',
   'launch.dump_activations',
   'launch.evaluate_fidelity',

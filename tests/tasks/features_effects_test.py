@@ -2,6 +2,7 @@
 """Tests of feature sets on features whose labels are known."""
 
 import pathlib
+from unittest import mock
 
 from absl.testing import absltest
 import ml_collections
@@ -134,6 +135,12 @@ class FeaturesEffectsTest(absltest.TestCase):
       errors.InputError, 'has 0 documents of at least'
     ):
       _make(corpus)
+
+  def test_big_dictionaries_are_read_in_smaller_batches(self):
+    with mock.patch.object(features_effects, '_VALUES', 1):
+      made = _make()
+    self.assertEqual(made.records, self.made.records)
+    np.testing.assert_array_equal(made.vectors, self.made.vectors)
 
   def test_a_split_without_features(self):
     with self.assertRaisesRegex(errors.InputError, 'in split train'):
