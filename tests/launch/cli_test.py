@@ -169,8 +169,9 @@ class CommandLineTest(parameterized.TestCase):
     self.assertEqual(ended.code, 0, ended)
     for flag in ('--workdir', '--config', '--[no]dry_run', '--config.'):
       self.assertIn(f'  {flag}', ended.stdout)
-    # A study's seeds are those of its runs, and conversion draws nothing.
-    if stage not in ('launch.sweep', 'launch.convert_published'):
+    # A study's seeds are those of its runs, and some binaries draw nothing.
+    drawless = ('launch.check_dictionary', 'launch.convert_published')
+    if stage not in ('launch.sweep', *drawless):
       self.assertIn('seed=0\n', ended.stdout)
     self.assertEmpty(ended.stderr)
 
