@@ -40,6 +40,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.projection = dict(start='none', rows=256, penalty=0.01)
   # Rank of an adapter; 0 trains all weights that are not frozen.
   config.lora_rank = 0
+  # Whether an adapter has an embedding too: words may be new to the base.
+  config.lora_embedding = True
   # Not trained, so that the explainer keeps what it knows of people that no
   # question names: the MLPs of the first blocks, where facts are looked up.
   config.frozen = dict(names=('gate', 'up', 'down'), blocks=3)

@@ -81,7 +81,7 @@ def flow(
   tuned.phrasings, tuned.chat = 'text', initial in _CHAT
   tuned.injection = 'replace_embedding'
   tuned.projection.start = projection
-  tuned.lora_rank = lora_rank
+  tuned.lora_rank, tuned.lora_embedding = lora_rank, False
   tuned.frozen = dict(names=(), blocks=0)
   tuned.replay.batch = 0
   tuned.optimizer = dict(

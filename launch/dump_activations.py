@@ -27,6 +27,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import sites as sites_lib
 from selfexplain_jax.models import tokenizer as tokenizer_lib
@@ -66,8 +67,12 @@ def run(
     return
 
   # What the target is to read.
-  mesh = mesh_lib.make_mesh(**config.mesh)
-  shape = huggingface.read_config(config.target)
+  planned = mesh_lib.plan_mesh(**config.mesh)
+  shape = dataclasses.replace(
+    huggingface.read_config(config.target),
+    dtype=config.dtype,
+    parameter_dtype=config.dtype,
+  )
   tokenizer = artefact.load_tokenizer(config.target)
   read = _read(config, shape, tokenizer)
   corpus_notes.refuse_other(read.note, workdir)
@@ -75,7 +80,8 @@ def run(
   # What will be written.
   layers = tuple(config.layers) or tuple(range(shape.layers))
   capture.build(shape, tuple(config.sites), layers, np.zeros((1, 1), np.int32))
-  weight_hash = huggingface.weight_hash(config.target)
+  # Sizes do not depend on it, and it takes reading all weights.
+  weight_hash = '' if dry_run else huggingface.weight_hash(config.target)
   plan = dump.Plan(
     spec=layout.StoreSpec(
       target=weight_hash[:12],
@@ -93,17 +99,22 @@ def run(
   )
   logging.info(
     'Dumping: %d prompts, %d tokens, %d rows of %d layers, %.3f GB, roughly '
-    '%.1f minutes',
+    '%.1f minutes; the target takes %s on each of %d devices',
     read.count,
     read.tokens,
     plan.rows,
     len(layers),
     plan.gigabytes,
-    estimate.minutes(estimate.forward(shape.weights, read.passes)),
+    estimate.minutes(estimate.forward(shape.weights, read.passes), planned),
+    estimate.gigabytes(
+      estimate.memory(decoder.abstract(shape), planned).device
+    ),
+    planned.size,
   )
   if dry_run:
     return
 
+  mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, _ = artefact.load(config.target, mesh, config.dtype)
     prompts = read.prompts

@@ -130,6 +130,12 @@ def run(
     },
     **checked.figures,
   }
+  published = {
+    name: explainer_lib.training(directory).get('published')
+    for name, directory in explainers.items()
+  }
+  if any(published.values()):
+    figures['published'] = {n: place for n, place in published.items() if place}
   if asked.shows_vectors:
     figures['same_when_shuffled'] = asked.same_when_shuffled()
     figures['same_answer_when_shuffled'] = asked.same_answer_when_shuffled()
@@ -173,24 +179,26 @@ def _inputs(
     'explanation set': digest,
     'vectors': files.digest(explained.vectors.tobytes()),
   }
+  if config.initial:
+    found['initial model'] = huggingface.weight_hash(config.initial)
   for name, directory in explainers.items():
-    learnt = explainer_lib.training(directory).get('records_digests', {})
-    if learnt.get(explained.manifest['task']) != digest:
+    found[f'{name} explainer'] = explainer_lib.digest(directory)
+    noted = explainer_lib.training(directory)
+    if 'published' in noted:  # Their users have to know what they learnt from.
+      continue
+    if (
+      noted.get('records_digests', {}).get(explained.manifest['task']) != digest
+    ):
       raise errors.InputError(
         f'config.explainers.{name} is {directory}, trained on another '
         f'explanation set: expected one trained on {config.explanations}, so '
         'that it has not seen the questions that are asked'
       )
-    found[f'{name} explainer'] = explainer_lib.digest(directory)
-  if config.initial:
-    found['initial model'] = huggingface.weight_hash(config.initial)
-  if explainers and found['initial model'] != explainer_lib.training(
-    explainers['self']
-  ).get('initial'):
-    raise errors.InputError(
-      f'config.initial is {config.initial}: expected the model that '
-      f'{explainers["self"]} was trained from'
-    )
+    if name == 'self' and noted.get('initial') != found['initial model']:
+      raise errors.InputError(
+        f'config.initial is {config.initial}: expected the model that '
+        f'{directory} was trained from'
+      )
   return found
 
 

@@ -20,6 +20,7 @@ import ml_collections
 from launch import cli
 from launch import dump_activations
 from launch import evaluate_fidelity
+from launch import import_explainer
 from launch import make_explanations
 from launch import pretrain_target
 from launch import train_dictionary
@@ -41,7 +42,7 @@ _SIZES = {
 }
 _BINARIES = {
   stage.__name__.removeprefix('launch.'): stage
-  for stage in (pretrain_target, *_SIZES)
+  for stage in (pretrain_target, import_explainer, *_SIZES)
 }
 
 _SEED = flags.DEFINE_integer(

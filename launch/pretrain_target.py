@@ -48,7 +48,6 @@ def run(
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, **config.model
   )
-  mesh = mesh_lib.make_mesh(**config.mesh)
   tokens = config.steps * config.batch * config.row_length
   logging.info(
     'Pretraining: %d steps of %d x %d tokens, %.2f M tokens and %.2f M weights '
@@ -59,10 +58,14 @@ def run(
     tokens / 1e6,
     shape.weights / 1e6,
     shape.weights * _BYTES_PER_WEIGHT / 1e9,
-    estimate.minutes(estimate.training(shape.weights, tokens)),
+    estimate.minutes(
+      estimate.training(shape.weights, tokens),
+      mesh_lib.plan_mesh(**config.mesh),
+    ),
   )
   if dry_run:
     return
+  mesh = mesh_lib.make_mesh(**config.mesh)
   cli.begin(config, workdir)
   out = files.path(workdir)
 

@@ -31,6 +31,9 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
 
+# In float32 the weight, its gradient and the two means of Adam.
+_BYTES_PER_WEIGHT = 16
+
 # Fields of the config that are settings of the training of a dictionary.
 _SETTINGS = (
   *('features', 'kind', 'k', 'dead_after', 'auxiliary_k', 'auxiliary_weight'),
@@ -64,7 +67,6 @@ def run(
   settings = training.Settings(**{name: config[name] for name in _SETTINGS})
   store = reader.open_store(config.store)
   layers = _layers(config, store)
-  weight_hash = _check_target(config, store)
   prompts = prompts_lib.read(config.store)
   corpus = corpus_notes.read(config.store)
   corpus_notes.refuse_other(corpus, workdir)
@@ -82,22 +84,26 @@ def run(
   weights = 2 * len(layers) * store.manifest.spec.width * config.features
   logging.info(
     'Training: %d rows, %d steps of %d rows of %d layers, %d features each, '
-    '%.2f M weights in all; %d documents to measure on; roughly %.1f minutes',
+    '%.2f M weights in all, with gradients and optimizer %s; %d documents to '
+    'measure on; roughly %.1f minutes',
     rows.rows,
     config.steps,
     config.batch,
     len(layers),
     config.features,
     weights / 1e6,
+    estimate.gigabytes(_BYTES_PER_WEIGHT * weights),
     len(documents.tokens),
     estimate.minutes(
       estimate.training(weights, config.steps * config.batch)
-      + estimate.forward(shape.weights, read)
+      + estimate.forward(shape.weights, read),
+      mesh_lib.plan_mesh(**config.mesh),
     ),
   )
-  mesh = mesh_lib.make_mesh(**config.mesh)
   if dry_run:
     return
+  weight_hash = _check_target(config, store)
+  mesh = mesh_lib.make_mesh(**config.mesh)
   cli.begin(config, workdir)
   corpus_notes.write(corpus, workdir)
 

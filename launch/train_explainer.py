@@ -157,7 +157,12 @@ def run(
     base = None
     if config.lora_rank:
       key = jax.random.key(config.seed)
-      trained, base = lora.initialize(model, config.lora_rank, key, mesh), model
+      trained, base = (
+        lora.initialize(
+          model, config.lora_rank, key, mesh, config.lora_embedding
+        ),
+        model,
+      )
 
     # What is measured on validation people.
     watch = validation.Validation(
@@ -264,7 +269,7 @@ def _memory(
   held = estimate.Memory(0, 0, 0)
   if config.lora_rank:
     held = estimate.memory(model, mesh)
-    trained = lora.abstract(model, config.lora_rank)
+    trained = lora.abstract(model, config.lora_rank, config.lora_embedding)
   state = estimate.memory(trained, mesh)
   optimizer_state = jax.eval_shape(optimizer.init, trained)
   taken = held + state + state + estimate.memory(optimizer_state, mesh)

@@ -32,7 +32,12 @@ _BEFORE: dict[str, dict[str, Any]] = {
     'expected': _NOT_EXPECTED,
     'keep_unstable': False,
   },
-  'train_explainer': {'chat': False, 'dtype': 'float32', 'phrasings': 'world'},
+  'train_explainer': {
+    'chat': False,
+    'dtype': 'float32',
+    'lora_embedding': True,
+    'phrasings': 'world',
+  },
 }
 
 

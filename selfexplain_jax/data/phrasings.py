@@ -23,6 +23,11 @@ _SECTIONS = {
   'ablation': 'hint_attribution',
 }
 _PATH = ('question_types', 'generative_explanation', 'prompts')
+_TOKENS = {
+  'begin_continuous': 'vector_begin_token',
+  'continuous_rep': 'vector_token',
+  'end_continuous': 'vector_end_token',
+}
 _SYSTEM = '{system_prompt}'
 # Around a vector these stand for tokens that `{vector}` brings along.
 _NEIGHBOURS = ('{begin_continuous}', '{end_continuous}')
@@ -60,21 +65,38 @@ def find(name: str, language: Wording) -> tuple[str, ...]:
   return read(name, language)
 
 
+def has(name: files.PathLike, language: Wording) -> bool:
+  """Whether a file of published phrasings words questions of this type."""
+  return bool(_prompts(_content(name), _SECTIONS[language.NAME]))
+
+
+def read_tokens(name: files.PathLike) -> dict[str, str]:
+  """Reads which tokens stand around a vector and for it, by their roles.
+
+  Raises:
+    errors.InputError: if the file does not say.
+  """
+  content = _content(name)
+  tokens = content.get('continuous_tokens') if isinstance(content, dict) else {}
+  found = {}
+  for theirs, role in _TOKENS.items():
+    token = tokens.get(theirs) if isinstance(tokens, dict) else None
+    if not isinstance(token, str):
+      raise errors.InputError(
+        f'{name} has no continuous_tokens.{theirs}: expected the token that '
+        f'is the {role}'
+      )
+    found[role] = token
+  return found
+
+
 def read(name: files.PathLike, language: Wording) -> tuple[str, ...]:
   """Reads published phrasings; see `find`.
 
   Raises:
     errors.InputError: as there.
   """
-  source = files.path(name)
-  if not source.exists():
-    raise errors.InputError(f'no phrasings: expected a file at {source}')
-  try:
-    content = yaml.safe_load(source.read_text())
-  except (yaml.YAMLError, UnicodeDecodeError) as e:
-    raise errors.InputError(
-      f'{source} is not valid YAML: {" ".join(str(e).split())}'
-    ) from e
+  source, content = files.path(name), _content(name)
   found = _prompts(content, _SECTIONS[language.NAME])
   if not found:
     raise errors.InputError(
@@ -84,6 +106,19 @@ def read(name: files.PathLike, language: Wording) -> tuple[str, ...]:
   return tuple(
     _translated(_said(one, source), language, source) for one in found
   )
+
+
+def _content(name: files.PathLike) -> Any:
+  """Reads the file."""
+  source = files.path(name)
+  if not source.exists():
+    raise errors.InputError(f'no phrasings: expected a file at {source}')
+  try:
+    return yaml.safe_load(source.read_text())
+  except (yaml.YAMLError, UnicodeDecodeError) as e:
+    raise errors.InputError(
+      f'{source} is not valid YAML: {" ".join(str(e).split())}'
+    ) from e
 
 
 def _prompts(content: Any, section: str) -> Sequence[Any]:

@@ -35,6 +35,8 @@ class Explainer:
     injection: how vectors enter, with what was learnt about them.
     phrasings: by question type, the phrasings that it was trained on.
     chat: whether it is asked as a user asks and answers as an assistant.
+    doubled_bos: whether questions begin with two BOS, as those did that some
+      published explainers were trained on.
   """
 
   model: decoder.Decoder
@@ -42,6 +44,7 @@ class Explainer:
   injection: injection_lib.Injection
   phrasings: Mapping[str, tuple[str, ...]]
   chat: bool = False
+  doubled_bos: bool = False
 
   @property
   def end_id(self) -> int:
@@ -50,8 +53,23 @@ class Explainer:
 
   def save(self, directory: files.PathLike, training: dict[str, Any]) -> None:
     """Writes the explainer; `training` says how it came to be."""
+    artefact.save(self.model, self.tokenizer, directory)
+    self.note(directory, training)
+
+  def note(
+    self,
+    directory: files.PathLike,
+    training: dict[str, Any],
+    weights: str | None = None,
+  ) -> None:
+    """Writes all but the model and the tokenizer.
+
+    Args:
+      directory: of the explainer.
+      training: how it came to be.
+      weights: directory or hub id of the model, if not this directory.
+    """
     folder = files.path(directory)
-    artefact.save(self.model, self.tokenizer, folder)
     arrays = self.injection.parameters.arrays()
     if arrays:
       content = {name: _whole(value) for name, value in arrays.items()}
@@ -67,8 +85,11 @@ class Explainer:
       'target_width': None if projection is None else projection.shape[2],
       'phrasings': {task: list(own) for task, own in self.phrasings.items()},
       'chat': self.chat,
+      'doubled_bos': self.doubled_bos,
       'training': training,
     }
+    if weights is not None:
+      note['weights'] = weights
     files.write_json(folder / _FILE, note)
 
 
@@ -99,7 +120,7 @@ def digest(directory: files.PathLike) -> str:
       if parameters.exists()
       else None,
       'tokenizer': artefact.load_tokenizer(directory).digest(),
-      'weights': huggingface.weight_hash(directory),
+      'weights': huggingface.weight_hash(note.get('weights', directory)),
     }
   )
 
@@ -118,7 +139,14 @@ def load(
     errors.InputError: if the folder holds none, or a part of one.
   """
   name, note = files.path(directory) / _FILE, _note(directory)
-  model, tokenizer = artefact.load(directory, mesh, dtype)
+  model = huggingface.load(
+    note.get('weights', directory),
+    mesh,
+    dtype,
+    dtype,
+    published_explainer='weights' in note,
+  )
+  tokenizer = artefact.load_tokenizer(directory)
   try:
     layer_blocks = layer_blocks_lib.LayerBlocks(
       tuple((first, last) for first, last in note['layer_blocks'])
@@ -132,7 +160,8 @@ def load(
     )
     target_width = note['target_width']
     phrasings = {task: tuple(own) for task, own in note['phrasings'].items()}
-    chat = note.get('chat', False)  # Older ones never did.
+    # Older notes do not have these.
+    chat, doubled = note.get('chat', False), note.get('doubled_bos', False)
   except KeyError as e:
     raise errors.InputError(f'{name} lacks the field {e}') from e
   expected = injection_lib.shapes(
@@ -142,7 +171,7 @@ def load(
     with jax.set_mesh(mesh):
       learnt = injection_lib.place(_read(directory, expected))
     injection = injection.with_parameters(learnt)
-  return Explainer(model, tokenizer, injection, phrasings, chat)
+  return Explainer(model, tokenizer, injection, phrasings, chat, doubled)
 
 
 def _note(directory: files.PathLike) -> dict[str, Any]:

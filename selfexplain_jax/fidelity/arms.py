@@ -70,7 +70,10 @@ def say(
   answers = answering.ask(
     explainer.model,
     explainer.injection,
-    [phrased[0] for phrased in encoded.question_ids],
+    [
+      [phrased[0][0], *phrased[0]] if explainer.doubled_bos else phrased[0]
+      for phrased in encoded.question_ids
+    ],
     vectors_NxKxD,
     blocks,
     end_id=explainer.end_id,

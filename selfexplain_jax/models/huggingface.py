@@ -126,13 +126,15 @@ def projections(directory: files.PathLike) -> dict[int, np.ndarray]:
 
   Returns:
     By the target's layer a matrix f32[E, D], which maps a vector of the target
-    to one of the explainer; nothing where there are none.
+    to one of the explainer; nothing where there are none, as in an adapter.
 
   Raises:
     errors.InputError: if the weights are damaged, or a projection is no matrix
       to the explainer's width.
   """
   folder = hub.local(directory)
+  if peft.is_adapter(folder):
+    return {}
   stored, width = stored_lib.model(folder), read_config(folder).width
   found = {}
   for name in stored.names():

@@ -60,40 +60,54 @@ class Lora(nnx.Module):
     factors: of the layers' matrices.
     embedding: [V, D], added to the embedding; it starts at zero. The words of
       questions and answers may be new to the base, and a row of its own is the
-      cheapest thing to learn for each.
+      cheapest thing to learn for each. None where it knows all words.
   """
 
-  def __init__(self, model: decoder.Decoder, rank: int, key: jax.Array):
+  def __init__(
+    self,
+    model: decoder.Decoder,
+    rank: int,
+    key: jax.Array,
+    embedding: bool = True,
+  ):
     """Makes the adapter of `model`; only its shapes are read."""
     table = model.embedding
     shape = table.get_value().shape
     self.factors = Factors(model.layers, rank, key)
-    self.embedding = nnx.Param(jnp.zeros(shape), axes=table.axes)
+    self.embedding = (
+      nnx.Param(jnp.zeros(shape), axes=table.axes) if embedding else None
+    )
 
 
-def abstract(model: decoder.Decoder, rank: int) -> Lora:
+def abstract(model: decoder.Decoder, rank: int, embedding: bool = True) -> Lora:
   """Returns an adapter of `model` with shapes in place of its parameters."""
 
   def make(model: decoder.Decoder) -> Lora:
-    return Lora(model, rank, jax.random.key(0))
+    return Lora(model, rank, jax.random.key(0), embedding)
 
   return jax.eval_shape(make, model)
 
 
 def initialize(
-  model: decoder.Decoder, rank: int, key: jax.Array, mesh: jax.sharding.Mesh
+  model: decoder.Decoder,
+  rank: int,
+  key: jax.Array,
+  mesh: jax.sharding.Mesh,
+  embedding: bool = True,
 ) -> Lora:
   """Returns a new adapter of `model`, sharded from its birth."""
 
   def make(model: decoder.Decoder, key: jax.Array) -> Lora:
-    return Lora(model, rank, key)
+    return Lora(model, rank, key, embedding)
 
-  out = axis_rules.shardings(jax.eval_shape(make, model, key), mesh)
+  out = axis_rules.shardings(abstract(model, rank, embedding), mesh)
   return jax.jit(make, out_shardings=out)(model, key)
 
 
 def with_embedding(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
   """Returns the model with the adapter's embedding, its layers unchanged."""
+  if adapter.embedding is None:
+    return model
   adapted = jax.tree.map(lambda x: x, model)
   weight = model.embedding.get_value()
   changed = weight + adapter.embedding.get_value().astype(weight.dtype)
@@ -104,6 +118,6 @@ def with_embedding(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
 @jax.jit
 def adapt(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
   """Returns the model with its adapter merged; the model stays as it was."""
-  adapted = with_embedding(model, adapter)
+  adapted = jax.tree.map(lambda x: x, with_embedding(model, adapter))
   adapted.layers = adapter.factors.apply(model.layers)
   return adapted

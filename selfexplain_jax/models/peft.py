@@ -107,9 +107,9 @@ def load(
     lambda key: lora.Lora(base, adapter.peft.rank, key), jax.random.key(0)
   )
   new.factors = adapter.factors(base, mesh)
-  new.embedding = new.embedding.replace(
-    embedding[...].astype(jnp.float32) - base.embedding[...].astype(jnp.float32)
-  )
+  delta = embedding[...].astype(jnp.float32) - base.embedding[...]
+  assert new.embedding is not None
+  new.embedding = new.embedding.replace(delta)
   return new
 
 
@@ -141,7 +141,7 @@ def save(
         name = _factor(tensor_names.module(layer, attribute), part)
         values[name] = (stack, layer)
   saved = []
-  if jnp.any(adapter.embedding[...]):
+  if adapter.embedding is not None and jnp.any(adapter.embedding[...]):
     table = lora.with_embedding(base, adapter).embedding[...]
     values[_EMBEDDING] = (table, None)
     saved.append('embed_tokens')

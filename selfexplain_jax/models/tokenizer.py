@@ -143,6 +143,15 @@ class Tokenizer:
     """
     return self._backend.decode([token_id]) or self.token(token_id)
 
+  def with_special(self, special: Mapping[str, str]) -> 'Tokenizer':
+    """Returns the tokenizer with other tokens in some roles.
+
+    Raises:
+      errors.InputError: if a token is not in the vocabulary.
+    """
+    roles = {**self.special, **special}
+    return Tokenizer(self._backend, roles, self.chat_template)
+
   def vector_text(self) -> str:
     """Returns the vector token between its two neighbours, as text."""
     for role in _VECTOR_ROLES:

@@ -92,6 +92,16 @@ class AdapterTest(absltest.TestCase):
         getattr(merged, name)[...], getattr(MODEL, name)[...]
       )
 
+  def test_without_an_embedding_the_bases_stays(self):
+    adapter = lora.Lora(MODEL, RANK, jax.random.key(0), embedding=False)
+    self.assertIsNone(adapter.embedding)
+    random = _random()
+    adapter.factors = random.factors
+    merged, whole = lora.adapt(MODEL, adapter), lora.adapt(MODEL, random)
+    jax.tree.map(np.testing.assert_array_equal, merged.layers, whole.layers)
+    np.testing.assert_array_equal(merged.embedding[...], MODEL.embedding[...])
+    self.assertIs(lora.with_embedding(MODEL, adapter), MODEL)
+
   def test_is_sharded_from_its_birth_and_a_function_of_its_key(self):
     mesh = mesh_lib.make_mesh()
     made = lora.initialize(MODEL, RANK, jax.random.key(0), mesh)
