@@ -59,7 +59,7 @@ def directions(vectors_NxD: np.ndarray) -> sparse_autoencoder.SparseAutoencoder:
 
 def observe(
   model: decoder.Decoder,
-  dictionary: dictionaries.Dictionaries,
+  dictionary: dictionaries.Dictionaries | None,
   rows: Sequence[dict[str, Any]],
   vectors_NxD: np.ndarray,
   documents_MxT: np.ndarray,
@@ -69,7 +69,8 @@ def observe(
 
   Args:
     model: the target.
-    dictionary: the features' dictionaries.
+    dictionary: the features' dictionaries; None where they are known as
+      directions alone, which are then as active as max(0, h . v).
     rows: N records of `features.SCHEMA`.
     vectors_NxD: their vectors.
     documents_MxT: i32, token rows.
@@ -79,12 +80,13 @@ def observe(
   count = len(documents_MxT)
   top = np.full((len(rows), min(_TOP, count)), -1, np.int64)
   groups = list(_groups(dictionary, rows, vectors_NxD))
+  site = rows[0]['site'] if dictionary is None else dictionary.site
   lengths = np.full(count, documents_MxT.shape[1], np.int32)
   for layer, members, sae, index in groups:
     found = exemplars.find(
       model,
       sae,
-      dictionary.site,
+      site,
       layer,
       index,
       documents_MxT,
@@ -104,7 +106,7 @@ def observe(
   layers = tuple(sorted({layer for layer, *_ in groups}))
   start = 0
   for tokens, resid in activity.residuals(
-    model, documents_MxT, dictionary.site, layers, _BATCH
+    model, documents_MxT, site, layers, _BATCH
   ):
     for layer, members, sae, index in groups:
       fires = activity.encode(sae, resid[layers.index(layer)])[..., index]
@@ -117,7 +119,7 @@ def observe(
 
 
 def _groups(
-  dictionary: dictionaries.Dictionaries,
+  dictionary: dictionaries.Dictionaries | None,
   rows: Sequence[dict[str, Any]],
   vectors_NxD: np.ndarray,
 ) -> Iterator[
@@ -129,9 +131,10 @@ def _groups(
   """
   layer_of = np.array([row['layer'] for row in rows])
   is_feature = np.array([row['place'] == features.FEATURE for row in rows])
+  is_feature &= dictionary is not None
   for layer in np.unique(layer_of).tolist():
     own = np.flatnonzero((layer_of == layer) & is_feature)
-    if len(own):
+    if dictionary is not None and len(own):
       index = np.array([rows[int(n)]['feature'] for n in own], np.int32)
       yield layer, own, *dictionary.choose(layer, index)
     others = np.flatnonzero((layer_of == layer) & ~is_feature)

@@ -253,7 +253,7 @@ def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
   """
   said = []
   for name in ('text', 'ablated_text'):
-    ids = [target.tokenizer.encode_prompt(row[name]) for row in rows]
+    ids = [_asked(target, row, row[name]) for row in rows]
     tokens, lengths = prompts_lib.pad(ids)
     made = generate.generate(
       target.model,
@@ -264,9 +264,21 @@ def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
     )
     said.append([target.tokenizer.text(int(t)) for t in made.tokens[:, 0]])
   return [
-    claims.render(before != after, after)
-    for before, after in zip(*said, strict=True)
+    claims.render(before != after, changes.content(row, after))
+    for row, before, after in zip(rows, *said, strict=True)
   ]
+
+
+def _asked(target: task.Target, row: dict[str, Any], text: str) -> list[int]:
+  """The ids of a text, in a chat if the answer was begun for the target."""
+  begun = row.get('content_prefix')
+  if not begun:
+    return target.tokenizer.encode_prompt(text)
+  messages = []
+  if row.get('system'):
+    messages.append({'role': 'system', 'content': row['system']})
+  messages.append({'role': 'user', 'content': text})
+  return target.tokenizer.encode_chat(messages, begun)
 
 
 def _records(

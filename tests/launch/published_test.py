@@ -1,0 +1,182 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Published data go the whole way to a scored evaluation by one command.
+
+The data are small files of each format about tiny random models, and what they
+say of the models is true. So re-running has to confirm all of it.
+"""
+
+import functools
+import pathlib
+from typing import Any
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import ml_collections
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from experiments import paper
+from experiments.ablation import published as ablation_config
+from experiments.features import published as features_config
+from experiments.patching import published as patching_config
+from launch import flow
+from selfexplain_jax import files
+from selfexplain_jax.data import explanations as explanations_lib
+from selfexplain_jax.dictionary import activity
+from tests.published import made
+
+_ARMS = ('self', 'majority')
+
+
+def _folder() -> pathlib.Path:
+  return pathlib.Path(absltest.get_default_test_tmpdir()) / 'published'
+
+
+@functools.cache
+def _target(family: str) -> made.Model:
+  return made.write_target(_folder() / family, family)
+
+
+def _flow(
+  explanations: ml_collections.ConfigDict, family: str
+) -> ml_collections.ConfigDict:
+  """The paper's flow, tiny."""
+  _target(family)
+  model = str(_folder() / family)
+  config = paper.flow(
+    explanations,
+    target=model,
+    initial=model,
+    batch=2,
+    examples_per_row=2,
+    steps=2,
+    lora_rank=2,
+    fsdp=1,
+  )
+  config.dtype = 'float32'
+  config.explainer.chat = family == 'qwen3'
+  config.explainer.evaluate_every = config.explainer.checkpoint_every = 2
+  config.explainer.validation_examples = 2
+  config.explainer.row_length = 256
+  config.evaluation.arms = _ARMS
+  return config
+
+
+def _run(config: ml_collections.ConfigDict, workdir: str) -> dict[str, Any]:
+  """Returns metrics.json."""
+  flow.run(config, workdir)
+  return files.read_json(f'{workdir}/evaluation/metrics.json', 'figures')
+
+
+class PublishedTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._out = self.create_tempdir().full_path
+
+  def _published(
+    self, explanations: ml_collections.ConfigDict, data: pathlib.Path
+  ) -> ml_collections.ConfigDict:
+    explanations.published.train = f'{data}/train-*.parquet'
+    explanations.published.test = f'{data}/test-*.parquet'
+    explanations.validation_share = 0.2
+    return explanations
+
+  def test_patching(self):
+    data = _folder() / 'patching'
+    made.write_patching(data, _target('llama'), chat=False)
+    # One effect of the file is made a wrong one.
+    name = data / 'test-0.parquet'
+    table = parquet.read_table(name)
+    rows = table.to_pylist()
+    unchanged = next(r for r in rows if not r['is_different'])
+    said = unchanged['original_continuation'][0]
+    unchanged['is_different'] = True
+    unchanged['ablated_continuation'] = [' A' if said != ' A' else ' B']
+    parquet.write_table(pa.Table.from_pylist(rows, table.schema), name)
+    config = _flow(self._published(patching_config.get_config(), data), 'llama')
+    figures = _run(config, self._out)
+    self.assertEqual(figures['n'], len(rows))
+    self.assertEqual(figures['disagreements_with_store'], 1)
+    changed = sum(r['is_different'] for r in rows) - 1
+    matrix = figures['confusion']['majority']
+    self.assertEqual(
+      [sum(line) for line in matrix], [len(rows) - changed, changed]
+    )
+    self.assertEqual(set(figures['rows']), set(_ARMS))
+
+  def test_ablation(self):
+    data = _folder() / 'ablation'
+    made.write_ablation(data, _target('qwen3'))
+    config = _flow(self._published(ablation_config.get_config(), data), 'qwen3')
+    config.evaluation.arms = ('self', 'black_box', 'majority')
+    figures = _run(config, self._out)
+    self.assertEqual(figures['n'], 10)
+    self.assertEqual(figures['disagreements_with_store'], 0)
+    predictions = parquet.read_table(
+      f'{self._out}/evaluation/predictions.parquet'
+    ).to_pylist()
+    expected = {row['expected'] for row in predictions}
+    self.assertTrue(all('<<<Answer: ' in said for said in expected))
+    # Whoever asks the target itself is always right.
+    right = figures['rows']['black_box']['exact_match']['value']
+    self.assertEqual(right, 1.0)
+
+  def _described(
+    self, explanations: ml_collections.ConfigDict
+  ) -> dict[str, Any]:
+    config = _flow(explanations, 'llama')
+    config.evaluation.arms = ('self', 'label', 'majority')
+    figures = _run(config, self._out)
+    # Nothing executes published labels, and no simulator was named.
+    measures = figures['rows']['label']
+    self.assertNotIn('simulator', measures)
+    self.assertEqual(measures['exact_match']['value'], 1.0)
+    self.assertEqual(measures['similarity']['value'], 1.0)
+    return figures
+
+  def test_layout_of_features(self):
+    data = _folder() / 'features'
+    made.write_features(data, _target('llama'))
+    explanations = features_config.get_config('layout')
+    explanations.published.folder = str(data)
+    explanations.published.activations = str(data)
+    explanations.validation_share = 0.2
+    figures = self._described(explanations)
+    self.assertEqual(figures['n'] + figures['silent'], 12)
+    self.assertGreater(figures['n'], 0)
+    exemplars = parquet.read_table(f'{self._out}/evaluation/exemplars.parquet')
+    record, document = exemplars.to_pylist()[0]['record'], None
+    explained = explanations_lib.read(f'{self._out}/explanations')
+    document = exemplars.to_pylist()[0]['document']
+    row = explained.rows[record]
+    model, _ = _target('llama')
+    ((_, resid),) = activity.residuals(
+      model,
+      explained.documents[document][None],
+      'resid_post',
+      (row['layer'],),
+      1,
+    )
+    expected = resid[0, 0] @ explained.vectors[row['vectors'][0]]
+    expected[0] = 0
+    np.testing.assert_allclose(
+      exemplars.to_pylist()[0]['activations'],
+      np.maximum(expected, 0),
+      rtol=1e-4,
+      atol=1e-4,
+    )
+
+  def test_neuronpedia(self):
+    data = _folder() / 'export'
+    made.write_neuronpedia(data)
+    explanations = features_config.get_config('vectors')
+    explanations.published.explanations = f'{data}/*.jsonl.gz'
+    explanations.corpus.files = f'{data}/texts.jsonl'
+    explanations.documents = dict(scores=8, length=6)
+    explanations.shares = dict(validation=0.2, test=0.2)
+    self._described(explanations)
+
+
+if __name__ == '__main__':
+  absltest.main()
