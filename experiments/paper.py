@@ -19,6 +19,7 @@ import ml_collections
 
 from experiments import evaluation
 from experiments import explainer
+from experiments.features import published as published_features
 
 LLAMA = 'meta-llama/Llama-3.1-8B'
 LLAMA_INSTRUCT = 'meta-llama/Llama-3.1-8B-Instruct'
@@ -27,6 +28,7 @@ LLAMA_70B = 'meta-llama/Llama-3.1-70B'
 QWEN = 'Qwen/Qwen3-8B'
 GEMMA = 'google/gemma-2-9b'
 GEMMA_INSTRUCT = 'google/gemma-2-9b-it'
+SIMULATOR = 'Transluce/features_explain_llama3.1_8b_simulator'
 
 _CHAT = (LLAMA_INSTRUCT, QWEN, GEMMA_INSTRUCT)
 _AXES = ('data', 'fsdp', 'tensor')
@@ -103,6 +105,53 @@ def flow(
   _follow(config, 'dtype', stages)
   for axis in _AXES:
     _follow(config.mesh, axis, [stage.mesh for stage in stages])
+  return config
+
+
+def llama_features(
+  initial: str, projection: str = 'none', fsdp: int = 16
+) -> ml_collections.ConfigDict:
+  """Returns the experiment on features of Llama-3.1-8B, for one explainer.
+
+  Args:
+    initial: directory or hub id of the model that the explainer begins as.
+    projection: as in `flow`.
+    fsdp: as in `flow`.
+  """
+  config = flow(
+    published_features.get_config('layout'),
+    target=LLAMA,
+    initial=initial,
+    batch=4,
+    examples_per_row=16,  # 64 a step.
+    steps=4_960,  # 10 epochs of 31 layers with 1,024 features each.
+    projection=projection,
+    fsdp=fsdp,
+  )
+  config.explanations.published.train = 'train_explanations_32k'
+  config.evaluation.judge.update(dict(kind='endpoint', model='gpt-4.1-mini'))
+  config.evaluation.simulator = SIMULATOR
+  config.evaluation.simulator_convention = 'published'
+  return config
+
+
+def gemma_features(initial: str) -> ml_collections.ConfigDict:
+  """Returns the experiment on features of Gemma-2-9B, for one explainer.
+
+  Args:
+    initial: directory or hub id of the model that the explainer begins as.
+  """
+  config = flow(
+    published_features.get_config('neuronpedia'),
+    target=GEMMA,
+    initial=initial,
+    batch=4,
+    examples_per_row=16,
+    steps=5_000,
+  )
+  config.dictionary = ''
+  _follow(config, 'dictionary', (config.explanations, config.evaluation))
+  config.evaluation.judge.update(dict(kind='endpoint', model='gpt-4.1-mini'))
   return config
 
 
