@@ -83,6 +83,8 @@ def flow(
   tuned.phrasings, tuned.chat = 'text', initial in _CHAT
   tuned.injection = 'replace_embedding'
   tuned.projection.start = projection
+  if projection == 'ridge':
+    tuned.corpus = dict(files='', field='text')
   tuned.lora_rank, tuned.lora_embedding = lora_rank, False
   tuned.frozen = dict(names=(), blocks=0)
   tuned.replay.batch = 0

@@ -4,9 +4,10 @@ r"""Llama-3.1-70B explains features of Llama-3.1-8B (table 1 of the paper).
 Expected, in percent, of LM judge, simulator, and simulator on activations and
 on differences, with all features: 74.1, 45.2, 33.8 and 20.6 from a projection
 that was trained before, 63.9, 39.5, 12.6 and 12.2 from a random one with an
-adapter of its own. Here it starts from ridge regression on text
-(`--config.explainer.corpus`) and is trained in full rank. It takes
-the base alone takes 141 GB.
+adapter of its own. Here, 1,024 features a layer are set, and the projection
+starts from ridge regression on the activations of both on texts
+(`--config.explainer.corpus.files`) and is trained in full rank. The base alone
+takes 141 GB.
 
   python -m launch.convert_published --workdir=CONVERTED \
     --config.source=SAE_feature_explanations_llama3.1_8b
