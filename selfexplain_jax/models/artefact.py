@@ -8,6 +8,8 @@ from selfexplain_jax import files
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import peft
+from selfexplain_jax.models import peft_config
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 # Tokenizers as other libraries keep them.
@@ -56,7 +58,8 @@ def load(
 def load_tokenizer(directory: files.PathLike) -> tokenizer_lib.Tokenizer:
   """Reads the tokenizer of a model's directory.
 
-  A directory without any gets one that writes token i as `t{i}`.
+  An adapter without any has its base's. A model without any gets one that
+  writes token i as `t{i}`.
 
   Raises:
     errors.InputError: if the directory holds no model, or a tokenizer in a form
@@ -71,6 +74,8 @@ def load_tokenizer(directory: files.PathLike) -> tokenizer_lib.Tokenizer:
         f'{directory} has {name} and no tokenizer.json: expected that file, '
         'which `transformers` writes of any fast tokenizer'
       )
+  if peft.is_adapter(directory):
+    return load_tokenizer(peft_config.base(directory))
   vocabulary = huggingface.read_config(directory).vocabulary
   bos_id, eos_id = huggingface.read_token_ids(directory)
   return tokenizer_lib.id_tokenizer(vocabulary, bos_id, eos_id)

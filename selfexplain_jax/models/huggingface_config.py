@@ -115,6 +115,7 @@ _UNDERSTOOD = {
 }
 
 _IGNORED = {
+  '_attn_implementation_autoset',
   '_name_or_path',
   'architectures',
   'cache_implementation',
@@ -129,6 +130,8 @@ _IGNORED = {
   'problem_type',
   'return_dict',
   'transformers_version',
+  'unsloth_fixed',
+  'unsloth_version',
   'use_cache',
 }
 

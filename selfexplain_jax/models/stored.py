@@ -20,7 +20,7 @@ WEIGHTS = 'model.safetensors'
 INDEX = 'model.safetensors.index.json'
 
 _DTYPES = ('F32', 'BF16', 'F16')
-_PIECE_BYTES = 32 * 2**20  # Read at a time, for speed rather than for memory.
+_PIECE_BYTES = 2**20  # Read at a time: what a processor has in its cache.
 
 
 class Stored:

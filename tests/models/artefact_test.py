@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of model directories with and without a tokenizer."""
 
+import pathlib
+
 from absl.testing import absltest
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,8 @@ from selfexplain_jax import errors
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
 from tests.data import fixtures
 from tests.models import tiny
 
@@ -60,6 +64,21 @@ class ArtefactTest(absltest.TestCase):
       self.assertEqual((config.dtype, config.parameter_dtype), expected)
       for leaf in jax.tree.leaves(model):
         self.assertEqual(leaf.dtype, expected[1])
+
+  def test_an_adapter_without_a_tokenizer_has_that_of_its_base(self):
+    folder = pathlib.Path(self.folder)
+    artefact.save(MODEL, fixtures.TOKENIZER, folder / 'base')
+    adapter = lora.Lora(MODEL, 2, jax.random.key(0))
+    place = folder / 'adapter'
+    peft.save(adapter, MODEL, place, str(folder / 'base'))
+    model, tokenizer = artefact.load(place, self.mesh)
+    self.assertEqual(tokenizer.digest(), fixtures.TOKENIZER.digest())
+    # A new adapter changes nothing.
+    jax.tree.map(np.testing.assert_array_equal, model, MODEL)
+    fixtures.TOKENIZER.save(place)
+    (folder / 'base' / 'tokenizer.json').unlink()
+    again = artefact.load_tokenizer(place)
+    self.assertEqual(again.digest(), fixtures.TOKENIZER.digest())
 
   def test_refuses_an_unknown_dtype(self):
     artefact.save(MODEL, fixtures.TOKENIZER, self.folder)

@@ -1,0 +1,55 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests that two processes load and save a model together."""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+from absl.testing import absltest
+import jax
+
+from selfexplain_jax.models import huggingface
+from tests.models import tiny
+
+
+class LoadingTest(absltest.TestCase):
+  def test_each_process_reads_what_its_devices_hold(self):
+    folder = pathlib.Path(self.create_tempdir().full_path)
+    # All but the norms, 2 * 2 * 32 + 32 numbers, is divisible by 4.
+    model = tiny.model(layers=2, width=32)
+    huggingface.save(model, folder / 'model', eos_id=2)
+    numbers = sum(leaf.size for leaf in jax.tree.leaves(model))
+    digest = huggingface.weight_hash(model)
+    with socket.socket() as free:
+      free.bind(('127.0.0.1', 0))
+      port = free.getsockname()[1]
+    processes = [
+      subprocess.Popen(
+        [sys.executable, '-m', 'tests.distributed.loading_worker']
+        + [str(index), str(port), str(folder / 'model'), str(folder / 'out')],
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+      for index in range(2)
+    ]
+    norms = 5 * 32
+    for process in processes:
+      out, err = process.communicate(timeout=300)
+      self.assertEqual(process.returncode, 0, err)
+      found = json.loads(out[out.index('result ') + len('result ') :])
+      for mesh, share in (('1x4x1', 2), ('2x2x1', 1), ('1x2x2', 2)):
+        with self.subTest(mesh):
+          one = found[mesh]
+          self.assertEqual(one['read'], one['held'])
+          self.assertEqual(one['held'], norms + (numbers - norms) // share)
+          self.assertEqual(one['hash'], digest)
+          self.assertEqual(one['saved'], digest)
+
+
+if __name__ == '__main__':
+  absltest.main()
