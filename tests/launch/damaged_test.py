@@ -1,0 +1,668 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Damaged input of every published format, put to the binaries that read it.
+
+Each is refused with exit code 2 and one line on stderr, which names the file
+and what was expected.
+"""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import functools
+import gzip
+import io
+import json
+import pathlib
+import pickle
+import re
+import shutil
+import sys
+from typing import Any, NamedTuple
+from unittest import mock
+
+from absl import app
+from absl.testing import absltest
+from absl.testing import parameterized
+import jax
+import ml_collections
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+from safetensors import numpy as safetensors_numpy
+
+from experiments import conversion
+from experiments import published_explainer
+from experiments.ablation import published as ablation
+from experiments.features import dump
+from experiments.features import published as features
+from experiments.patching import published as patching
+from launch import cli
+from launch import convert_published
+from launch import dump_activations
+from launch import import_explainer
+from launch import make_explanations
+from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
+from tests.data import corpora_damaged_test as corpora_cases
+from tests.data import text_sources
+from tests.dictionary import damaged_test as dictionary_cases
+from tests.launch import binaries
+from tests.published import made
+
+Damage = Callable[[pathlib.Path], Any]
+Stage = tuple[Any, ml_collections.ConfigDict]
+
+_WEIGHTS, _ADAPTER = 'model.safetensors', 'adapter_model.safetensors'
+_PICKLES = pathlib.Path(__file__).parents[1] / 'published/data'
+_TEXTS = tuple(f'the mill stands {i}' for i in range(6))
+_YAML = """
+continuous_tokens:
+  begin_continuous: "<|reserved_special_token_10|>"
+  end_continuous: "<|reserved_special_token_11|>"
+  continuous_rep: "<|reserved_special_token_12|>"
+train:
+  tasks:
+    features_explain:
+      question_types:
+        generative_explanation:
+          prompts:
+            - "At {layer}, {begin_continuous}{feature}{end_continuous} is "
+"""
+
+
+# What writes whole ones, and which binary with which config reads them.
+
+
+@functools.cache
+def _root() -> pathlib.Path:
+  return pathlib.Path(absltest.get_default_test_tmpdir()) / 'damaged'
+
+
+@functools.cache
+def _target() -> made.Model:
+  return made.write_target(_root() / 'target', 'llama')
+
+
+def _data(name: str, write: Callable[[pathlib.Path], Any]) -> Damage:
+  """Copies data that are written once, beside a target."""
+
+  def copy(folder: pathlib.Path) -> None:
+    _target()
+    source = _root() / name
+    if not source.exists():
+      write(source)
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+
+  return copy
+
+
+def _model(folder: pathlib.Path) -> None:
+  _target()
+  shutil.copytree(_root() / 'target', folder, dirs_exist_ok=True)
+
+
+def _adapter(folder: pathlib.Path) -> None:
+  model, _ = _target()
+  made_ = lora.Lora(model, 2, jax.random.key(0), False)
+  peft.save(made_, model, folder, str(_root() / 'target'))
+  for name in ('tokenizer.json', 'special_tokens_map.json'):
+    shutil.copy(_root() / 'target' / name, folder / name)
+
+
+def _dump_of(target: pathlib.Path, texts: str) -> Stage:
+  config = dump.get_config()
+  config.target, config.dtype = str(target), 'float32'
+  config.prompts.text.update(dict(files=texts, count=6, length=6))
+  config.prompts_per_shard = 6
+  return dump_activations, config
+
+
+def _dump(folder: pathlib.Path) -> Stage:
+  texts = _root() / 'whole.jsonl'
+  text_sources.write(texts, _TEXTS)
+  return _dump_of(folder, str(texts))
+
+
+def _read_texts(folder: pathlib.Path) -> Stage:
+  _target()
+  return _dump_of(_root() / 'target', f'{folder}/part*')
+
+
+def _explanations(config: ml_collections.ConfigDict) -> Stage:
+  config.target = str(_root() / 'target')
+  return make_explanations, config
+
+
+def _of_splits(module: Any) -> Callable[[pathlib.Path], Stage]:
+  def stage(folder: pathlib.Path) -> Stage:
+    config = module.get_config()
+    config.published.train = f'{folder}/train-0.parquet'
+    config.published.test = f'{folder}/test-0.parquet'
+    config.validation_share = 0.2
+    return _explanations(config)
+
+  return stage
+
+
+def _layout(folder: pathlib.Path) -> Stage:
+  config = features.get_config('layout')
+  config.published.folder = str(folder)
+  config.validation_share = 0.2
+  return _explanations(config)
+
+
+def _export(folder: pathlib.Path, kind: str = 'vectors') -> Stage:
+  config = features.get_config(kind)
+  config.published.explanations = f'{folder}/batch-0.jsonl.gz'
+  config.corpus.files = str(_root() / 'export/texts.jsonl')
+  config.documents = dict(scores=8, length=6)
+  config.shares = dict(validation=0.2, test=0.2)
+  return _explanations(config)
+
+
+def _dictionary(folder: pathlib.Path) -> Stage:
+  """Features of layer 0 of a dictionary."""
+  _data('export', made.write_neuronpedia)(_root() / 'of_layer_0')
+  _change_lines(lambda rows: rows.__delitem__(slice(20, None)))(
+    _root() / 'of_layer_0'
+  )
+  module, config = _export(_root() / 'of_layer_0', 'neuronpedia')
+  config.dictionary = str(folder)
+  return module, config
+
+
+def _convert(folder: pathlib.Path) -> Stage:
+  config = conversion.get_config()
+  config.source = str(folder)
+  return convert_published, config
+
+
+def _phrasings(folder: pathlib.Path) -> Stage:
+  _target()
+  config = published_explainer.get_config()
+  config.checkpoint = str(_root() / 'target')
+  config.phrasings = f'{folder}/authors.yaml'
+  return import_explainer, config
+
+
+class Format(NamedTuple):
+  """A published format.
+
+  Attributes:
+    write: writes a whole one into a folder; returns what is damaged, if that
+      is not the folder.
+    stage: the binary that reads it, with a config.
+  """
+
+  write: Damage
+  stage: Callable[[pathlib.Path], Stage]
+
+
+FORMATS: dict[str, Format] = {
+  'Hugging Face model': Format(_model, _dump),
+  'PEFT adapter': Format(_adapter, _dump),
+  'activation patching': Format(
+    _data('patching', lambda f: made.write_patching(f, _target(), False)),
+    _of_splits(patching),
+  ),
+  'input ablation': Format(
+    _data('ablation', lambda f: made.write_ablation(f, _target())),
+    _of_splits(ablation),
+  ),
+  'features': Format(
+    _data('layout', lambda f: made.write_features(f, _target())), _layout
+  ),
+  'Neuronpedia': Format(_data('export', made.write_neuronpedia), _export),
+  'phrasings': Format(
+    lambda folder: (folder / 'authors.yaml').write_text(_YAML), _phrasings
+  ),
+  'pickles': Format(
+    lambda f: shutil.copytree(_PICKLES / 'features', f, dirs_exist_ok=True),
+    _convert,
+  ),
+  **{
+    form: Format(functools.partial(write, width=made.WIDTH), _dictionary)
+    for form, write in dictionary_cases.WRITERS.items()
+  },
+  **{
+    f'text {ending}': Format(
+      lambda f, ending=ending: text_sources.write(f / f'part{ending}', _TEXTS),
+      _read_texts,
+    )
+    for ending in ('.jsonl', '.jsonl.gz', '.txt', '.parquet', '.array_record')
+  },
+}
+
+
+def _write(form: str, folder: pathlib.Path) -> pathlib.Path:
+  """Writes a whole one; returns what is damaged."""
+  written = FORMATS[form].write(folder)
+  return written if isinstance(written, pathlib.Path) else folder
+
+
+# What damages them.
+
+
+def _without(name: str) -> Damage:
+  return lambda folder: (folder / name).unlink()
+
+
+def _cut(name: str, share: float = 0.5) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: int(len(content) * share)])
+
+  return damage
+
+
+def _put(name: str, content: bytes) -> Damage:
+  return lambda folder: (folder / name).write_bytes(content)
+
+
+def _fields(name: str, **fields: Any) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **fields}))
+
+  return damage
+
+
+def _tensors(name: str, change: Callable[[dict[str, Any]], Any]) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    tensors = safetensors_numpy.load_file(folder / name)
+    change(tensors)
+    safetensors_numpy.save_file(tensors, folder / name, {'format': 'pt'})
+
+  return damage
+
+
+def _drop_first(tensors: dict[str, Any]) -> None:
+  del tensors[min(tensors)]
+
+
+def _narrow_first(tensors: dict[str, Any]) -> None:
+  tensors[min(tensors)] = np.ascontiguousarray(tensors[min(tensors)][..., :-1])
+
+
+def _rows(change: Callable[[list[Any]], Any]) -> Damage:
+  """Changes rows of the training file."""
+
+  def damage(folder: pathlib.Path) -> None:
+    table = parquet.read_table(folder / 'train-0.parquet')
+    rows = table.to_pylist()
+    change(rows)
+    changed = pa.Table.from_pylist(rows, table.schema)
+    parquet.write_table(changed, folder / 'train-0.parquet')
+
+  return damage
+
+
+def _no_column(column: str) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    name = folder / 'train-0.parquet'
+    parquet.write_table(parquet.read_table(name).drop_columns([column]), name)
+
+  return damage
+
+
+def _as_text(column: str) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    name = folder / 'train-0.parquet'
+    table = parquet.read_table(name)
+    index = table.schema.get_field_index(column)
+    texts = pa.array(['x'] * table.num_rows)
+    parquet.write_table(table.set_column(index, column, texts), name)
+
+  return damage
+
+
+def _renamed(name: str, other: str) -> Damage:
+  return lambda folder: (folder / name).rename(folder / other)
+
+
+def _change_lines(change: Callable[[list[Any]], Any]) -> Damage:
+  def damage(folder: pathlib.Path) -> None:
+    name = folder / 'batch-0.jsonl.gz'
+    lines = gzip.decompress(name.read_bytes()).splitlines()
+    rows = [json.loads(line) for line in lines]
+    change(rows)
+    text = ''.join(f'{json.dumps(row)}\n' for row in rows)
+    name.write_bytes(gzip.compress(text.encode()))
+
+  return damage
+
+
+class _Call:
+  def __reduce__(self) -> Any:
+    return print, ('called',)
+
+
+_DIRECTIONS = 'features/layer_0.safetensors'
+_PICKLE = 'explanations/train_explanations.pkl'
+_POSITION = 'patch_position'
+
+# Format, what is wrong, what makes it so, and a pattern of what is said.
+CASES: tuple[tuple[str, str, Damage, str], ...] = (
+  ('Hugging Face model', 'no config', _without('config.json'), 'config.json'),
+  ('Hugging Face model', 'config cut', _cut('config.json'), 'not valid JSON'),
+  ('Hugging Face model', 'no weights', _without(_WEIGHTS), 'safetensors'),
+  ('Hugging Face model', 'cut', _cut(_WEIGHTS), 'safetensors'),
+  (
+    'Hugging Face model',
+    'missing tensor',
+    _tensors(_WEIGHTS, _drop_first),
+    'lm_head.weight',
+  ),
+  (
+    'Hugging Face model',
+    'wrong width',
+    _tensors(_WEIGHTS, _narrow_first),
+    'lm_head.weight has shape',
+  ),
+  (
+    'Hugging Face model',
+    'unknown attribute',
+    _fields('config.json', attention_sinks=4),
+    'attention_sinks',
+  ),
+  (
+    'Hugging Face model',
+    'unknown family',
+    _fields('config.json', model_type='mamba'),
+    'mamba',
+  ),
+  ('Hugging Face model', 'tokenizer cut', _cut('tokenizer.json'), 'JSON'),
+  ('PEFT adapter', 'no config', _without('adapter_config.json'), 'config'),
+  ('PEFT adapter', 'cut', _cut(_ADAPTER), 'safetensors'),
+  ('PEFT adapter', 'missing tensor', _tensors(_ADAPTER, _drop_first), 'lora_A'),
+  ('PEFT adapter', 'wrong width', _tensors(_ADAPTER, _narrow_first), 'lora_A'),
+  (
+    'PEFT adapter',
+    'unknown attribute',
+    _fields('adapter_config.json', new_kind=True),
+    'new_kind',
+  ),
+  (
+    'PEFT adapter',
+    'another kind',
+    _fields('adapter_config.json', use_dora=True),
+    'use_dora',
+  ),
+  ('activation patching', 'cut', _cut('train-0.parquet'), 'is damaged'),
+  ('activation patching', 'empty', _put('train-0.parquet', b''), 'is damaged'),
+  (
+    'activation patching',
+    'missing column',
+    _no_column('layer'),
+    'has no column layer',
+  ),
+  (
+    'activation patching',
+    'wrong type',
+    _as_text('is_different'),
+    'column is_different is of type string: expected bool',
+  ),
+  (
+    'activation patching',
+    'wrong width',
+    _rows(lambda r: r[1][_POSITION].update(intervention_vector=[1.0])),
+    'row 1: intervention_vector has 1 numbers: expected 16',
+  ),
+  (
+    'activation patching',
+    'wrong BOS',
+    _rows(
+      lambda rows: [
+        r[_POSITION].update(orig_pos=r[_POSITION]['orig_pos'] - 1) for r in rows
+      ]
+    ),
+    'row 0: orig_pos is .*: expected positions of this model, BOS counted',
+  ),
+  (
+    'activation patching',
+    'unknown token',
+    _rows(lambda r: r[2]['input_tokens'].append('Ġzebra')),
+    "row 2: input_tokens: token 'Ġzebra'",
+  ),
+  (
+    'activation patching',
+    'unknown layers',
+    _rows(lambda r: r[3].update(layer=[8, 9])),
+    r'row 3: layer is \[8, 9\]: expected consecutive ones of the 2 layers',
+  ),
+  (
+    'activation patching',
+    'pickle',
+    _renamed('train-0.parquet', 'train-0.pkl'),
+    'no file matches',
+  ),
+  ('input ablation', 'cut', _cut('train-0.parquet'), 'is damaged'),
+  (
+    'input ablation',
+    'missing column',
+    _no_column('hint_user_prompt'),
+    'has no column hint_user_prompt',
+  ),
+  (
+    'input ablation',
+    'wrong type',
+    _as_text('changed_pred_bc_hint'),
+    'column changed_pred_bc_hint is of type string: expected bool',
+  ),
+  (
+    'input ablation',
+    'null',
+    _rows(lambda r: r[4].update(question=None)),
+    'row 4: question is null',
+  ),
+  (
+    'input ablation',
+    'wrong BOS',
+    _rows(
+      lambda r: r[2].update(
+        hint_prompt_full='<|begin_of_text|>' + r[2]['hint_prompt_full']
+      )
+    ),
+    'row 2: the prompt has BOS inside, or twice',
+  ),
+  (
+    'input ablation',
+    'another chat',
+    _rows(lambda r: r[3].update(original_prompt_full='Hello')),
+    'row 3: original_prompt_full does not hold original_user_prompt',
+  ),
+  ('features', 'no directions', _without(_DIRECTIONS), 'layer_0.safetensors'),
+  ('features', 'directions cut', _cut(_DIRECTIONS), 'not a whole safetensors'),
+  (
+    'features',
+    'wrong width',
+    _tensors(_DIRECTIONS, _narrow_first),
+    r'directions has shape \(24, 15\): expected \[features, 16\]',
+  ),
+  (
+    'features',
+    'unknown tensor',
+    _tensors(_DIRECTIONS, lambda t: t.update(x=np.zeros(1, np.float32))),
+    'holds .*: expected directions',
+  ),
+  (
+    'features',
+    'pickle',
+    _renamed(_DIRECTIONS, 'features/layer_0.pkl'),
+    'convert it first with python -m launch.convert_published',
+  ),
+  (
+    'features',
+    'labels cut',
+    _cut('explanations/test_explanations.parquet'),
+    'is damaged',
+  ),
+  (
+    'features',
+    'exemplars cut',
+    _cut('test/layer1/max_seq_ids.npy'),
+    'is damaged',
+  ),
+  ('Neuronpedia', 'cut', _cut('batch-0.jsonl.gz'), 'is damaged after'),
+  (
+    'Neuronpedia',
+    'no gzip',
+    _put('batch-0.jsonl.gz', b'{}'),
+    'is damaged after 0 lines',
+  ),
+  (
+    'Neuronpedia',
+    'no JSON',
+    _put('batch-0.jsonl.gz', gzip.compress(b'{"modelId"')),
+    'line 1 is no JSON',
+  ),
+  (
+    'Neuronpedia',
+    'missing field',
+    _change_lines(lambda rows: rows[6].pop('index')),
+    'line 7 has no index',
+  ),
+  (
+    'Neuronpedia',
+    'wrong width',
+    _change_lines(lambda rows: rows[6].update(vector=[0.5] * 15)),
+    r'line 7: vector has shape \(15,\)',
+  ),
+  (
+    'Neuronpedia',
+    'unknown layer',
+    _change_lines(lambda rows: rows[6].update(layer='31-res-test')),
+    "line 7: layer is '31-res-test'",
+  ),
+  ('phrasings', 'no file', _without('authors.yaml'), 'authors.yaml'),
+  ('phrasings', 'no YAML', _put('authors.yaml', b'a: [b'), 'not valid YAML'),
+  ('phrasings', 'no text', _put('authors.yaml', b'\xff'), 'not valid YAML'),
+  ('phrasings', 'no phrasings', _put('authors.yaml', b'train: 1'), 'expected'),
+  (
+    'phrasings',
+    'unknown field',
+    _put('authors.yaml', _YAML.replace('{layer}', '{neuron}').encode()),
+    '{neuron}',
+  ),
+  ('pickles', 'cut', _cut(_PICKLE), 'is damaged'),
+  ('pickles', 'cut zip', _cut('test_vectors.pt', 0.9), 'is damaged'),
+  ('pickles', 'no pickle', _put(_PICKLE, b'text'), 'is damaged'),
+  (
+    'pickles',
+    'calls',
+    _put(_PICKLE, pickle.dumps([_Call()])),
+    'names builtins.print: expected nothing but tensors',
+  ),
+  (
+    'pickles',
+    'something else',
+    _put(_PICKLE, pickle.dumps(3)),
+    'holds a int: expected an array',
+  ),
+  *dictionary_cases.CASES,
+  *(
+    (f'text {ending}', what, damage, said)
+    for ending, what, damage, said in corpora_cases.CASES
+  ),
+)
+
+# A few of them are put to the binaries as a shell does.
+_PROCESSES = (
+  ('activation patching', 'wrong BOS'),
+  ('features', 'pickle'),
+  ('pickles', 'calls'),
+)
+
+
+def _ids(cases: Any) -> Iterator[tuple[str, ...]]:
+  for form, name, damage, said in cases:
+    yield f'{form} {name}'.replace(' ', '_'), form, damage, said
+
+
+class DamagedTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self._root = pathlib.Path(self.create_tempdir().full_path)
+    self._folder = self._root / 'input'
+    self._folder.mkdir()
+
+  def _run(self, module: Any, config: ml_collections.ConfigDict) -> str:
+    """Runs a binary up to its exit, which has to be 2; returns its stderr."""
+
+    def run(*unused_args: Any, **unused_kwargs: Any) -> None:
+      module.run(config, str(self._root / 'out'))
+
+    said = io.StringIO()
+    with (
+      mock.patch.object(app, 'run', run),
+      mock.patch.object(sys, 'argv', [module.__file__]),
+      contextlib.redirect_stderr(said),
+      self.assertRaises(SystemExit) as left,
+    ):
+      cli.launch(module.run, config='experiments/conversion.py')
+    self.assertEqual(left.exception.code, 2)
+    return said.getvalue()
+
+  @parameterized.parameters(*FORMATS)
+  def test_a_whole_one_is_taken(self, form):
+    FORMATS[form].write(self._folder)
+    module, config = FORMATS[form].stage(self._folder)
+    module.run(config, str(self._root / 'out'), True)
+
+  @parameterized.named_parameters(*_ids(CASES))
+  def test_one_line_says_what_is_wrong(self, form, damage, said):
+    damage(_write(form, self._folder))
+    line = self._run(*FORMATS[form].stage(self._folder))
+    self.assertStartsWith(line, 'error: ')
+    self.assertLen(line.splitlines(), 1)
+    self.assertRegex(line, said)
+    self.assertIn(str(self._folder), line)
+
+  def test_processes(self):
+    lines = []
+    for form, name in _PROCESSES:
+      folder = self._folder / form
+      folder.mkdir()
+      damage = next(d for f, n, d, _ in CASES if (f, n) == (form, name))
+      damage(_write(form, folder))
+      module, config = FORMATS[form].stage(folder)
+      given = config.to_dict()
+      flat = {
+        k: v
+        for k, v in ml_collections.ConfigDict(given).items()
+        if isinstance(v, str) and v
+      }
+      flat |= {
+        f'published.{k}': v for k, v in given.get('published', {}).items() if v
+      }
+      file = {
+        'activation patching': 'patching/published.py',
+        'features': 'features/published.py',
+        'pickles': 'conversion.py',
+      }[form]
+      lines.append(
+        [
+          module.__name__,
+          f'--workdir={self._root}/{form}',
+          f'--config=experiments/{file}',
+          *(f'--config.{k}={v}' for k, v in flat.items()),
+        ]
+      )
+    for ended in binaries.run(*lines):
+      self.assertEqual(ended.code, 2, ended)
+      # Conversion tells what it has done before.
+      lines = [
+        n for n in ended.stderr.splitlines() if not re.match(r'I\d{4} ', n)
+      ]
+      self.assertLen(lines, 1)
+      self.assertStartsWith(lines[0], 'error: ')
+      self.assertNotIn('called', ended.stdout)
+
+  def test_every_format_has_several(self):
+    for form in FORMATS:
+      if not form.startswith('text '):
+        self.assertGreaterEqual(sum(f == form for f, *_ in CASES), 4, form)
+    self.assertGreaterEqual(len(CASES), 40)
+
+
+if __name__ == '__main__':
+  absltest.main()
