@@ -47,17 +47,20 @@ _HEAD = """\
 # Agreement with transformers
 
 Written by `python -m experiments.reference.table --stories=HF_DIR`, with
-{versions}, on the CPU. The models are tiny and random, made by
-`transformers` itself: 2 layers, 4 query heads, and 4, 2 or 1 key heads. They
-read {batch} rows of {length} random ids. Differences are absolute, in float32,
-with the tensor of the largest one; KL(reference ‖ ours) is in nats, the
-reference always in float32; generations are of 64 tokens after 8 prompts of
-unequal lengths. An export is written by this project, loaded by `transformers`
-and compared bit by bit. `stories260k` is a trained model of 5 layers. The
-bounds are in [divergence.md](divergence.md).
+{versions}, on the CPU.
+
+The models are tiny and random, made by `transformers` itself: 2 layers, 4
+query heads, and 4, 2 or 1 key heads. They read {batch} rows of {length}
+random ids. Differences are absolute, in float32, with the tensor of the
+largest one; KL(reference ‖ ours) is in nats, the reference always in float32;
+generations are of 64 tokens after 8 prompts of unequal lengths. An export is
+written by this project, loaded by `transformers` and compared bit by bit.
+`stories260k` is a trained model of 5 layers. The bounds are in
+[divergence.md](divergence.md).
 
 | family | heads | embeddings | logits | worst site | KL float32: mean, most | \
-top-1 | KL bfloat16: mean, most | top-1 | generations equal | export |
+top-1 float32 | KL bfloat16: mean, most | top-1 bfloat16 | generations equal | \
+export |
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 

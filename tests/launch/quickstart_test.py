@@ -101,6 +101,7 @@ class QuickstartTest(parameterized.TestCase):
     self.assertEqual(figures['task'], task)
     device = jax.devices()[0].device_kind
     self.assertEqual(figures['versions']['device'], device)
+    self.assertEqual(figures['dtype'], 'float32')
     self.assertEqual(figures.get('disagreements_with_store', 0), 0)
     self.assertSameElements(figures['rows'], _ARMS[task])
     for arm in _ARMS[task]:
