@@ -31,6 +31,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
     'dtype': 'float32',
     'expected': _NOT_EXPECTED,
     'keep_unstable': False,
+    'labels': {'source': 'concepts'},
   },
   'train_explainer': {
     'chat': False,

@@ -11,6 +11,7 @@ files, --config.corpus.files='DIR/*.jsonl', instead of the target's own corpus.
 
 import ml_collections
 
+from experiments import endpoint
 from selfexplain_jax.dictionary import published_figures
 
 
@@ -32,7 +33,19 @@ def get_config(corpus: str = 'biographies') -> ml_collections.ConfigDict:
   config.documents = dict(start=start, labels=1024, scores=256, length=64)
   if corpus == 'text':
     config.corpus = dict(files='', field='text')
-  # The least correlation of a label with its feature's activations.
+  # Where labels come from: `concepts` of the target's world, or `endpoint`, a
+  # language model that reads where a feature is active. So many features of
+  # each layer (0 for all); of several candidates, that which the simulator, a
+  # directory of train_simulator, predicts activations best from.
+  config.labels = dict(
+    source='concepts',
+    features=0,
+    candidates=1,
+    simulator='',
+    simulator_convention='',
+    **endpoint.get_config(),
+  )
+  # The least correlation of a concept with its feature's activations.
   config.threshold = 0.6
   # Of the labels those that are for test alone; and of the features with other
   # labels. What remains is for training.

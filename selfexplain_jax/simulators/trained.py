@@ -68,6 +68,12 @@ class TrainedSimulator:
     self._documents = convention.document(tokens_MxT)
     self._length = tokens_MxT.shape[1]
 
+  def on(self, tokens_MxT: np.ndarray) -> 'TrainedSimulator':
+    """Returns the same simulator on other documents."""
+    return TrainedSimulator(
+      self._model, self._convention, self._tokenizer, tokens_MxT, self.settings
+    )
+
   def simulate(
     self, descriptions: Sequence[str | None], documents_NxS: np.ndarray
   ) -> simulation.Simulated:

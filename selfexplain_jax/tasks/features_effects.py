@@ -27,6 +27,7 @@ from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.dictionary import evaluation
 from selfexplain_jax.dictionary import published_figures
 from selfexplain_jax.fidelity import simulation
+from selfexplain_jax.judges import labeller as endpoint_labels
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import labels as labels_lib
 from selfexplain_jax.tasks import task
@@ -323,7 +324,17 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
     config.dictionary, lambda: target.weight_hash, target.config
   )
   published_figures.check_config(config.expected, dictionary.layers)
-  labeller, labels = _concepts(target, config.threshold)
+  match config.labels.source:
+    case 'concepts':
+      labeller, labels = _concepts(target, config.threshold)
+    case 'endpoint':
+      labeller, labels = endpoint_labels.make(
+        config.labels, target.tokenizer, config.seed, config.dtype
+      )
+    case other:
+      raise errors.InputError(
+        f'config.labels.source is {other!r}: expected concepts or endpoint'
+      )
   maker = Maker(target, dictionary, corpus, labeller, labels, config)
   # Read already, so that it is said at once if there are too few.
   _ = maker.documents

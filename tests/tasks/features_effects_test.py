@@ -24,6 +24,7 @@ def _config(**changes):
   config.shares = dict(test_labels=0.2, validation=0.2, test=0.2)
   config.unlabelled = 3
   config.expected = published_figures.config()
+  config.labels = dict(source='concepts')
   config.update(changes)
   return config
 
