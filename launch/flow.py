@@ -25,6 +25,7 @@ from launch import make_explanations
 from launch import pretrain_target
 from launch import train_dictionary
 from launch import train_explainer
+from launch import train_simulator
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.distributed import preemption
@@ -37,6 +38,7 @@ _SIZES = {
   dump_activations: ('prompts.source', 'sites', 'dtype'),
   train_dictionary: ('features', 'k', 'steps', 'batch'),
   make_explanations: ('task',),
+  train_simulator: ('steps', 'batch', 'length'),
   train_explainer: ('steps', 'batch', 'row_length', 'examples_per_row'),
   evaluate_fidelity: ('split', 'examples'),
 }
