@@ -108,6 +108,10 @@ def _adapter(folder: pathlib.Path) -> None:
     shutil.copy(_root() / 'target' / name, folder / name)
 
 
+def _texts(ending: str) -> Damage:
+  return lambda folder: text_sources.write(folder / f'part{ending}', _TEXTS)
+
+
 def _dump_of(target: pathlib.Path, texts: str) -> Stage:
   config = dump.get_config()
   config.target, config.dtype = str(target), 'float32'
@@ -224,10 +228,7 @@ FORMATS: dict[str, Format] = {
     for form, write in dictionary_cases.WRITERS.items()
   },
   **{
-    f'text {ending}': Format(
-      lambda f, ending=ending: text_sources.write(f / f'part{ending}', _TEXTS),
-      _read_texts,
-    )
+    f'text {ending}': Format(_texts(ending), _read_texts)
     for ending in ('.jsonl', '.jsonl.gz', '.txt', '.parquet', '.array_record')
   },
 }
