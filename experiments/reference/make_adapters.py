@@ -86,6 +86,11 @@ def main(argv: Sequence[str]) -> None:
         module.weight.data = changed.to(torch.bfloat16).to(torch.float32)
     adapted.save_pretrained(folder, save_embedding_layers=tables)
     (folder / 'README.md').unlink(missing_ok=True)
+    path = folder / 'adapter_config.json'
+    content = files.read_json(path, 'configuration of an adapter')
+    if isinstance(content['target_modules'], list):  # Of a set, in any order.
+      content['target_modules'].sort()
+    files.write_json(path, content)
     if tables:
       path = folder / 'adapter_model.safetensors'
       tensors = safetensors_torch.load_file(path)
