@@ -24,6 +24,7 @@ from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.fidelity import controls
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import peft
 from selfexplain_jax.tasks import task as task_lib
 from selfexplain_jax.training import state as state_lib
 
@@ -68,7 +69,8 @@ class Validation:
       sets: explanation sets by task.
       languages: by task.
       initial: the explainer before training; its model is not kept.
-      workdir: gets the best one as `model/`.
+      workdir: gets the best one as `model/`, and its adapter, if it has one, as
+        `adapter/`, in PEFT's layout.
       config: of the training.
       training: noted in explainers, with the step that they are of.
       base: the frozen explainer, where the states that come are of its adapter.
@@ -167,6 +169,13 @@ class Validation:
     if best is None or point['exact_match'] > best['exact_match']:
       best = point
       now.save(self._workdir / 'model', {**self._training, 'step': step})
+      if self._base is not None:
+        peft.save(
+          state.model.model,
+          self._base,
+          self._workdir / 'adapter',
+          self._config.initial,
+        )
     return {'curve': curve, 'best': best}
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from flax import nnx
 import jax
+from jax.experimental import multihost_utils
 import jax.numpy as jnp
+import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
@@ -121,9 +123,9 @@ def save(
 ) -> None:
   """Writes an adapter so that PEFT loads it onto the base.
 
-  Called by one process, which has all of the adapter. The embedding goes with
-  it, whole, if the adapter changes it: twice where the base is tied, since for
-  PEFT what is trained whole is no longer tied.
+  Called by every process of a job; the first one writes. The embedding goes
+  with it, whole, if the adapter changes it: twice where the base is tied, since
+  for PEFT what is trained whole is no longer tied.
 
   Args:
     adapter: the adapter.
@@ -149,11 +151,17 @@ def save(
       values[_UNEMBEDDING] = (table, None)
       saved.append('lm_head')
 
-  def read(name: str) -> Any:
+  def read(name: str) -> np.ndarray:
     value, layer = values[name]
-    host = jax.device_get(value if layer is None else value[layer].T)
-    return host
+    part = value if layer is None else value[layer].T
+    if not part.is_fully_addressable:
+      part = multihost_utils.process_allgather(part, tiled=True)
+    return np.asarray(part)
 
+  if jax.process_index():
+    for name in values:  # Parts of what the first process writes.
+      read(name)
+    return
   specs = {
     name: (
       value.shape if layer is None else tuple(reversed(value.shape[1:])),

@@ -24,6 +24,7 @@ from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.training import state as state_lib
@@ -58,6 +59,7 @@ def _config(**changes):
       row_length=128,
       examples_per_row=3,
       text_only=False,
+      initial='the base',
     )
   )
   config.update(changes)
@@ -194,6 +196,10 @@ class ValidationTest(absltest.TestCase):
       jax.tree.map(np.testing.assert_array_equal, model, merged)
     kept = explainer.load(self.workdir / 'model', mesh_lib.make_mesh())
     jax.tree.map(np.testing.assert_array_equal, kept.model, merged)
+    again = peft.merge(self.workdir / 'adapter', base, mesh_lib.make_mesh())
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-5), again, merged
+    )
 
   def test_the_best_of_two_tasks_is_that_with_the_best_mean(self):
     validated, notes = self.make(patching.NAME, ablation.NAME), {}
