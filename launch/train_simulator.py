@@ -24,8 +24,8 @@ from selfexplain_jax import files
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
-from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import huggingface
@@ -33,6 +33,7 @@ from selfexplain_jax.simulators import conventions
 from selfexplain_jax.simulators import trained
 from selfexplain_jax.simulators import training
 from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import task as task_lib
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
@@ -44,9 +45,7 @@ def run(
   config: ml_collections.ConfigDict, workdir: str, dry_run: bool = False
 ) -> None:
   """Trains and writes the simulator, unless the workdir holds it already."""
-  cli.require(
-    config, 'target', 'dictionary', 'explanations', 'store', 'initial'
-  )
+  cli.require(config, 'target', 'explanations', 'store', 'initial')
   cli.require_least(
     config,
     seed=0,
@@ -213,20 +212,13 @@ def _observe(
   mesh: jax.sharding.Mesh,
 ) -> dict[str, firing_lib.Firing]:
   """Returns what the features of each split do on the documents."""
-  target, _ = artefact.load(config.target, mesh, config.dtype)
-  dictionary = dictionaries.load(
-    config.dictionary,
-    explained.manifest['target']['weight_hash'],
-    target.config,
+  target = task_lib.open_target(config.target, mesh, config.dtype)
+  dictionary = descriptions.open_dictionary(
+    target, explained.manifest['notes']['dictionary'], config.dictionary
   )
-  if dictionary.digest != explained.manifest['notes']['dictionary']:
-    raise errors.InputError(
-      f'{config.dictionary} holds other dictionaries than those that the '
-      'explanation set was made with'
-    )
   return {
     split: firing_lib.observe(
-      target,
+      target.model,
       dictionary,
       [explained.rows[i] for i in rows],
       explained.shown(rows)[:, 0],

@@ -19,7 +19,7 @@ def get_config() -> ml_collections.ConfigDict:
   """Returns the configuration."""
   config = ml_collections.ConfigDict()
   config.target = ''
-  config.dictionary = ''
+  config.dictionary = ''  # None for features known as directions alone.
   config.explanations = ''
   config.store = ''
   config.initial = ''

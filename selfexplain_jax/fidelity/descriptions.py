@@ -98,8 +98,12 @@ class Descriptions:
         cannot be had.
     """
     similar = judge.make(config.judge)
+    if config.simulator:
+      trained.check(
+        config.simulator, config.simulator_convention, target.tokenizer
+      )
     notes = explained.manifest['notes']
-    dictionary = _dictionary(target, notes['dictionary'], config.dictionary)
+    dictionary = open_dictionary(target, notes['dictionary'], config.dictionary)
     if explained.documents is None:
       raise errors.InputError(
         'the explanation set has no documents: expected some to check '
@@ -340,7 +344,7 @@ class Descriptions:
     return exemplars
 
 
-def _dictionary(
+def open_dictionary(
   target: task_lib.Target, digest: str | None, directory: str
 ) -> dictionaries.Dictionaries | None:
   """Opens the dictionaries of a set.

@@ -236,6 +236,7 @@ def make(
   }
   simulates = None
   if config.simulator:
+    trained.check(config.simulator, config.simulator_convention, tokenizer)
     note['simulator'] = huggingface.weight_hash(config.simulator)
     simulates = _opened_once(config, tokenizer, dtype)
   return EndpointLabeller(

@@ -163,23 +163,18 @@ def save(
   artefact.save(model, tokenizer, directory)
 
 
-def load(
-  directory: files.PathLike,
-  convention: str,
-  tokenizer: tokenizer_lib.Tokenizer,
-  tokens_MxT: np.ndarray,
-  mesh: jax.sharding.Mesh,
-  dtype: str = 'float32',
-) -> TrainedSimulator:
-  """Reads a simulator, to be asked about some documents.
+def check(
+  directory: files.PathLike, convention: str, tokenizer: tokenizer_lib.Tokenizer
+) -> str:
+  """Checks that there is a simulator, without reading its weights.
 
   Args:
     directory: its model's.
     convention: its name; empty if `simulator.json` says it.
     tokenizer: the target's.
-    tokens_MxT: i32, the documents, of the target's tokens.
-    mesh: where the model goes.
-    dtype: of its activations and parameters.
+
+  Returns:
+    The name of its convention.
 
   Raises:
     errors.InputError: if there is none, or it is of another tokenizer.
@@ -202,12 +197,39 @@ def load(
       f'{directory} is a simulator of another tokenizer: expected that of the '
       'target, whose tokens it reads'
     )
-  found = conventions.convention(named)
-  found.check(tokenizer, huggingface.read_config(directory).vocabulary)
+  vocabulary = huggingface.read_config(directory).vocabulary
+  conventions.convention(named).check(tokenizer, vocabulary)
+  return named
+
+
+def load(
+  directory: files.PathLike,
+  convention: str,
+  tokenizer: tokenizer_lib.Tokenizer,
+  tokens_MxT: np.ndarray,
+  mesh: jax.sharding.Mesh,
+  dtype: str = 'float32',
+) -> TrainedSimulator:
+  """Reads a simulator, to be asked about some documents.
+
+  Args:
+    directory: as in `check`.
+    convention: as in `check`.
+    tokenizer: the target's.
+    tokens_MxT: i32, the documents, of the target's tokens.
+    mesh: where the model goes.
+    dtype: of its activations and parameters.
+
+  Raises:
+    errors.InputError: as in `check`.
+  """
+  named = check(directory, convention, tokenizer)
   model, _ = artefact.load(directory, mesh, dtype)
   settings = {
     'kind': 'trained',
     'convention': named,
     'model': huggingface.weight_hash(directory),
   }
-  return TrainedSimulator(model, found, tokenizer, tokens_MxT, settings)
+  return TrainedSimulator(
+    model, conventions.convention(named), tokenizer, tokens_MxT, settings
+  )

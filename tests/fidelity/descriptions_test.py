@@ -261,7 +261,12 @@ class DescriptionsTest(absltest.TestCase):
 
   def test_needs_the_sets_own_dictionary(self):
     config = ml_collections.ConfigDict(
-      {'dictionary': '', 'seed': 0, 'judge': {'kind': 'words'}}
+      {
+        'dictionary': '',
+        'seed': 0,
+        'judge': {'kind': 'words'},
+        'simulator': '',
+      }
     )
     with self.assertRaisesRegex(errors.InputError, 'dictionary is missing'):
       self.evaluation.observe(

@@ -87,7 +87,7 @@ class EndpointLabelsTest(absltest.TestCase):
     for changes, message in (
       ({'source': 'thin air'}, "'thin air': expected concepts or endpoint"),
       ({'candidates': 3}, 'expected a simulator to choose'),
-      ({'candidates': 3, 'simulator': str(self.run_)}, 'no weights'),
+      ({'candidates': 3, 'simulator': str(self.run_)}, 'no simulator.json'),
     ):
       config = self.config('http://127.0.0.1:9')
       config.labels.update(changes)
