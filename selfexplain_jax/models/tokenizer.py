@@ -176,6 +176,14 @@ class Tokenizer:
       self._check_known(text, encoding)
     return [encoding.ids for encoding in encodings]
 
+  def offsets(self, text: str) -> list[tuple[int, int]]:
+    """Returns where each token of `encode(text)` begins and ends in `text`.
+
+    In characters; whether a space belongs to the word after it is the
+    tokenizer's choice.
+    """
+    return self._backend.encode(text, add_special_tokens=False).offsets
+
   def encode_prompt(self, text: str) -> list[int]:
     """Returns BOS and the ids of `text`.
 
@@ -251,6 +259,14 @@ class Tokenizer:
         'ends the turn'
       )
     return ids[0]
+
+  @property
+  def end_ids(self) -> tuple[int, ...]:
+    """What ends a text, and in a chat a turn."""
+    found = [self.eos_id] if 'eos_token' in self.special else []
+    if self.chat_template is not None:
+      found.append(self.end_of_turn_id)
+    return tuple(found)
 
   def render(
     self, messages: Sequence[Mapping[str, str]], answering: bool

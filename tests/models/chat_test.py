@@ -70,6 +70,25 @@ class ChatTest(parameterized.TestCase):
     self.assertEqual(llama.token(llama.end_of_turn_id), '<|eot_id|>')
     self.assertEqual(qwen.token(qwen.end_of_turn_id), '<|im_end|>')
 
+  def test_what_ends_a_text_or_a_turn(self):
+    base = text_tokenizers.write_llama(self.folder / 'base')
+    self.assertEqual(base.end_ids, (base.id_of('<|end_of_text|>'),))
+    llama, qwen = self._llama(), self._qwen()
+    self.assertEqual(set(llama.end_ids), {llama.id_of('<|eot_id|>')})
+    self.assertEqual(set(qwen.end_ids), {qwen.id_of('<|im_end|>')})
+
+  @parameterized.parameters('llama', 'qwen')
+  def test_offsets_are_those_of_the_library(self, name):
+    ours = getattr(self, f'_{name}')()
+    for text in ('The piano. Zoë\n\n', ours.render([_USER], answering=True)):
+      found = ours.offsets(text)
+      self.assertLen(found, len(ours.encode(text)))
+      theirs = self._theirs(name)(
+        text, add_special_tokens=False, return_offsets_mapping=True
+      )
+      self.assertEqual(found, theirs['offset_mapping'])
+      self.assertEqual(text[found[0][0] : found[-1][1]], text)
+
   def test_base_models_have_no_chat(self):
     base = text_tokenizers.write_llama(self.folder / 'base')
     with self.assertRaisesRegex(errors.InputError, 'no chat template'):
