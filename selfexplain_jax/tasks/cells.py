@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+from typing import Self
 import zlib
 
 import numpy as np
@@ -29,11 +30,22 @@ class Drawn:
   def __len__(self) -> int:
     return len(self.base)
 
-  def take(self, rows: np.ndarray) -> 'Drawn':
+  def take(self, rows: np.ndarray) -> Self:
     """Returns the cells of some rows."""
-    return Drawn(
+    return type(self)(
       *(getattr(self, f.name)[rows] for f in dataclasses.fields(self))
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed(Drawn):
+  """Cells of which a prompt has several of one kind.
+
+  Attributes:
+    position: i64[N], absolute, in the prompt that is patched.
+  """
+
+  position: np.ndarray
 
 
 def nothing() -> Drawn:
@@ -43,8 +55,11 @@ def nothing() -> Drawn:
 
 def join(parts: Sequence[Drawn]) -> Drawn:
   """Joins draws, in order, without the cells that were drawn before."""
-  fields = [f.name for f in dataclasses.fields(Drawn)]
-  joined = Drawn(
+  # Those of nothing say nothing of what kind the others are.
+  parts = [part for part in parts if len(part)] or [nothing()]
+  kind = type(parts[0])
+  fields = [f.name for f in dataclasses.fields(kind)]
+  joined = kind(
     *(np.concatenate([getattr(p, name) for p in parts]) for name in fields)
   )
   table = np.stack([getattr(joined, name) for name in fields], 1)

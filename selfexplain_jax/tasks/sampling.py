@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Samples treatments of prompts: draws, runs, checks and balances them."""
 
+from collections.abc import Sequence
 import dataclasses
 from typing import Any, Protocol
 
@@ -16,15 +17,19 @@ from selfexplain_jax.tasks import cells as cells_lib
 SPLITS = ('train', 'validation', 'test')
 
 
-def check(config: ml_collections.ConfigDict) -> None:
+def check(config: ml_collections.ConfigDict, least: int = 1) -> None:
   """Checks the fields that `sample` reads.
+
+  Args:
+    config: of the explanation set.
+    least: the least quota: 0 where that stands for all that there are.
 
   Raises:
     errors.InputError: naming the first field that is too small.
   """
   values = {
     'rounds': (config.rounds, 1),
-    **{f'quota.{split}': (config.quota[split], 1) for split in SPLITS},
+    **{f'quota.{split}': (config.quota[split], least) for split in SPLITS},
     **{
       f'floor.{verdict}': (share, 0) for verdict, share in config.floor.items()
     },
@@ -53,7 +58,10 @@ class Treatments(Protocol):
   def draw(
     self, usable: np.ndarray, wanted: np.ndarray, purpose: str
   ) -> cells_lib.Drawn:
-    """Draws treatments of the usable prompts; see `cells.draw`."""
+    """Draws treatments of the usable prompts; see `cells.draw`.
+
+    It may return all that there are, in an order that is drawn.
+    """
     ...
 
   def run(self, drawn: cells_lib.Drawn, batch: int) -> effects_lib.Effects:
@@ -88,6 +96,7 @@ def sample(
   usable: np.ndarray,
   config: ml_collections.ConfigDict,
   split: str,
+  ends: Sequence[int] = (),
 ) -> Sample:
   """Samples the treatments of one split.
 
@@ -97,10 +106,12 @@ def sample(
     usable: i64[M], the prompts of the split.
     config: `seed`; `dtype`, that the target is run in; `keep_unstable`, whether
       verdicts that another batch shape flips are kept; `quota.SPLIT`, the most
-      treatments of a verdict in each (place, treatment); `rounds`, how often
-      they are drawn for those whose quota is not reached; `floor`, shares of
-      the quota, see `cells.balance`.
+      treatments of a verdict in each (place, treatment), 0 for all that there
+      are; `rounds`, how often they are drawn for those whose quota is not
+      reached; `floor`, shares of the quota, see `cells.balance`.
     split: its name.
+    ends: tokens that end a text: where the target says one of them, with or
+      without the treatment, nothing is asked.
 
   Raises:
     errors.InputError: if there are none.
@@ -132,20 +143,21 @@ def sample(
 
   before = clean.take(drawn.base)
   margin = stability.margin(before, shown)
-  again = np.flatnonzero(stability.doubtful(margin, config.dtype))
+  ended = np.isin(shown.token, ends) | np.isin(before.token, ends)
+  floor = [round(config.floor[v] * quota) for v in ('unchanged', 'changed')]
+  if not quota:
+    quota, floor = len(drawn), [len(drawn)] * 2
+  # Of what was found in plenty, twice of what is kept is looked at again.
+  asked = np.flatnonzero(~ended)
+  most = 2 * max(quota, *floor)
+  asked = asked[_first(drawn.take(asked), changed[asked], shape, most)]
+  again = asked[stability.doubtful(margin[asked], config.dtype)]
   flips = _flips(treatments, drawn.take(again), before, shown, again)
   unstable = np.zeros(len(drawn), bool)
   unstable[again] = flips & (not config.keep_unstable)
-  steady = np.flatnonzero(~unstable)
+  steady = asked[~unstable[asked]]
   kept = cells_lib.balance(
-    drawn.take(steady),
-    changed[steady],
-    shape,
-    quota,
-    (
-      round(config.floor.unchanged * quota),
-      round(config.floor.changed * quota),
-    ),
+    drawn.take(steady), changed[steady], shape, quota, (floor[0], floor[1])
   )
   rows = steady[kept.rows]
   order = np.random.default_rng([config.seed, len(rows)]).permutation(len(rows))
@@ -157,6 +169,7 @@ def sample(
     'changed_share_drawn': float(np.mean(changed)),
     'run_again': len(again),
     'dropped_unstable': int(np.sum(unstable)),
+    'dropped_says_the_end': int(np.sum(ended)),
     'kept': len(rows),
     'kept_changed': int(np.sum(changed[rows])),
     'kept_in_balanced_cells': int(np.sum(balanced)),
@@ -182,6 +195,19 @@ def sample(
     for k, kind in enumerate(treatments.kinds)
   }
   return Sample(chosen, shown.take(rows), balanced, notes)
+
+
+def _first(
+  drawn: cells_lib.Drawn, changed: np.ndarray, shape: tuple[int, int], most: int
+) -> np.ndarray:
+  """Which are among the first so many of their verdict and cell, bool[N]."""
+  cell = (drawn.kind * shape[1] + drawn.block) * 2 + changed
+  order = np.argsort(cell, kind='stable')
+  ordered = cell[order]
+  rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+  first = np.empty(len(order), bool)
+  first[order] = rank < most
+  return first
 
 
 def _flips(treatments, some, before, shown, rows) -> np.ndarray:

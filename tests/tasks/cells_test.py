@@ -106,6 +106,14 @@ class JoinTest(absltest.TestCase):
   def test_of_nothing_is_nothing(self):
     self.assertEmpty(cells.join([cells.nothing(), cells.nothing()]))
 
+  def test_cells_at_two_positions_are_two(self):
+    columns = [[0, 0, 0], [1, 1, 1], [2, 2, 2], [0, 0, 0], [7, 8, 7]]
+    placed = cells.Placed(*(np.array(column) for column in columns))
+    joined = cells.join([cells.nothing(), placed])
+    self.assertIsInstance(joined, cells.Placed)
+    self.assertEqual(joined.position.tolist(), [7, 8])
+    self.assertEqual(placed.take(np.array([1])).position.tolist(), [8])
+
 
 class BalanceTest(parameterized.TestCase):
   # Cell (0, 0): rows 0 to 5, of which 1 and 4 changed. Cell (0, 1): rows 6 to

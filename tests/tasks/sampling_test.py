@@ -316,7 +316,59 @@ class UnstableTest(absltest.TestCase):
     self.assertIsNone(notes['flipped']['share'])
 
 
+class AllTest(absltest.TestCase):
+  """What is left of treatments that are all there are."""
+
+  ROWS = (*_cell(0, 0, range(30)), *_cell(1, 1, range(30, 40)))
+  CHANGED = (*_cell(0, 0, range(25)), *_cell(1, 1, (30,)))
+
+  def sample(self, ends=(), quota=0, clean=CLEAN, **changes):
+    self.table = Table([self.ROWS], self.CHANGED, **changes)
+    config = _config(quota=quota, rounds=1, floor=(0, 0))
+    usable = np.arange(PROMPTS)
+    return sampling.sample(self.table, clean, usable, config, 'train', ends)
+
+  def test_a_quota_of_0_keeps_them_all(self):
+    made = self.sample()
+    self.assertCountEqual(_rows(made.drawn), self.ROWS)
+    self.assertEqual(made.notes['kept_changed'], 26)
+    self.assertEqual(set(made.balanced.tolist()), {False})
+
+  def test_outputs_that_end_a_text_are_dropped_and_counted(self):
+    # 100 is what changed treatments say, and 27 prompt 27 without one.
+    made = self.sample(ends=(100, 27))
+    unchanged = set(self.ROWS) - set(self.CHANGED) - set(_cell(0, 0, (27,)))
+    self.assertCountEqual(_rows(made.drawn), unchanged)
+    self.assertEqual(made.notes['dropped_says_the_end'], 27)
+    made = self.sample(ends=(7,))
+    self.assertCountEqual(
+      _rows(made.drawn), set(self.ROWS) - set(_cell(0, 0, (7,)))
+    )
+
+  def test_of_plenty_no_more_is_looked_at_again_than_may_be_kept(self):
+    # 25 changed and 5 unchanged of one cell, 1 and 9 of the other; all narrow.
+    made = self.sample(quota=3, narrow=self.ROWS)
+    again = self.table.runs[1][0]
+    self.assertEqual(
+      again,
+      [*_cell(0, 0, (*range(6), *range(25, 30))), *_cell(1, 1, range(30, 37))],
+    )
+    self.assertEqual(made.notes['run_again'], len(again))
+    self.assertEqual(made.notes['kept'], 3 + 3 + 1 + 1)
+
+  def test_what_takes_their_place_is_of_those(self):
+    wavering = _cell(0, 0, range(4))
+    made = self.sample(quota=3, narrow=self.ROWS, wavering=wavering)
+    kept = [row[0] for row in _rows(made.drawn) if row[0] < 25]
+    self.assertCountEqual(kept, (4, 5))
+
+
 class CheckTest(parameterized.TestCase):
+  def test_a_quota_of_0_may_stand_for_all(self):
+    sampling.check(_config(quota=0), least=0)
+    with self.assertRaisesRegex(errors.InputError, 'quota.train is 0'):
+      sampling.check(_config(quota=0))
+
   def test_is_silent_when_all_is_well(self):
     sampling.check(_config(quota=1, rounds=1, floor=(0, 0)))
 
