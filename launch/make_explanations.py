@@ -17,6 +17,7 @@ from selfexplain_jax.tasks import task as task_lib
 
 # Fields that say where inputs lie, which says nothing of the set.
 _PLACES = ('target', 'store', 'dictionary', 'corpus', 'published')
+_FILES = ('facts', 'questions')
 
 
 def run(
@@ -42,7 +43,7 @@ def run(
 
     # What really happens.
     cli.begin(config, workdir)
-    made = maker.make()
+    made = maker.make(workdir)
   manifest = {
     'task': config.task,
     'target': {
@@ -52,7 +53,7 @@ def run(
     'config': {
       k: v
       for k, v in chat.without_means(config.to_dict()).items()
-      if k not in _PLACES
+      if k not in (*_PLACES, *_FILES)
     },
     'notes': made.notes,
   }

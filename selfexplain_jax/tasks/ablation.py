@@ -92,6 +92,12 @@ def question(record: Mapping[str, Any], phrasing: str) -> str:
   )
 
 
+def messages(system: str | None, text: str) -> list[dict[str, str]]:
+  """Returns a chat in which a target is asked a text."""
+  asked = [{'role': 'user', 'content': text}]
+  return [{'role': 'system', 'content': system}, *asked] if system else asked
+
+
 answer = changes.answer
 right = changes.right
 examples = changes.examples

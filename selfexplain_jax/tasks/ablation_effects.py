@@ -16,6 +16,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
+from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.data import samples
 from selfexplain_jax.data import spans as spans_lib
@@ -169,12 +170,13 @@ class Maker:
       f'{minutes:.1f} minutes'
     )
 
-  def make(self) -> task.Made:
+  def make(self, kept: files.PathLike | None = None) -> task.Made:
     """Makes the records.
 
     Raises:
       errors.InputError: if a split has none.
     """
+    del kept  # It does not take long.
     ablations = Ablations(self.target, self.asked, self.config.seed)
     everything = np.arange(len(self.asked))
     clean = ablations.run_clean(everything, stability.BATCH)
@@ -274,10 +276,7 @@ def _asked(target: task.Target, row: dict[str, Any], text: str) -> list[int]:
   begun = row.get('content_prefix')
   if not begun:
     return target.tokenizer.encode_prompt(text)
-  messages = []
-  if row.get('system'):
-    messages.append({'role': 'system', 'content': row['system']})
-  messages.append({'role': 'user', 'content': text})
+  messages = ablation.messages(row.get('system'), text)
   return target.tokenizer.encode_chat(messages, begun)
 
 

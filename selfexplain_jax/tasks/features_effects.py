@@ -20,6 +20,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
+from selfexplain_jax import files
 from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.dictionary import activity
@@ -99,13 +100,14 @@ class Maker:
     """
     return self.corpus.prompts()
 
-  def make(self) -> task.Made:
+  def make(self, kept: files.PathLike | None = None) -> task.Made:
     """Makes the records.
 
     Raises:
       errors.InputError: if a split has no labelled feature, or dictionaries
         are not what they are expected to be.
     """
+    del kept  # It does not take long.
     labelled, scored, end = self.documents
     self._require_figures(scored)
     records: list[dict[str, Any]] = []

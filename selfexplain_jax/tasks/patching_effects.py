@@ -15,6 +15,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
+from selfexplain_jax import files
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.interventions import effects as effects_lib
@@ -130,12 +131,13 @@ class Maker:
       f'roughly {minutes:.1f} minutes'
     )
 
-  def make(self) -> task.Made:
+  def make(self, kept: files.PathLike | None = None) -> task.Made:
     """Makes the records.
 
     Raises:
       errors.InputError: if a split has no cells.
     """
+    del kept  # It does not take long.
     asked = self.prompts
     tokens, lengths = asked.padded()
     clean = effects_lib.run_clean(self.target.model, tokens, lengths)
@@ -195,14 +197,18 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       f'{config.store} was made with another tokenizer than that of '
       f'{target.directory}'
     )
-  _check_blocks(config.blocks, layers, target.directory)
+  check_blocks(config.blocks, layers, target.directory)
   dtype = target.config.dtype
   activations = load_activations(store, config.site, prompts, layers, dtype)
   return Maker(target, prompts, activations, config)
 
 
-def _check_blocks(blocks: Any, layers: int, directory: str) -> None:
-  """Checks the layer blocks of a config."""
+def check_blocks(blocks: Any, layers: int, directory: str) -> None:
+  """Checks the layer blocks of a config.
+
+  Raises:
+    errors.InputError: unless they are pairs of layers that the target has.
+  """
   try:
     pairs = [(int(first), int(last)) for first, last in blocks]
   except (TypeError, ValueError):

@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax import files
 from selfexplain_jax.data import text_files
 from selfexplain_jax.published import patches
 from selfexplain_jax.published import sources
@@ -48,8 +49,9 @@ class Maker:
     gigabytes = self.vectors.nbytes / 1e9
     return f'{len(self.records)} published records, {gigabytes:.3f} GB'
 
-  def make(self) -> task.Made:
+  def make(self, kept: files.PathLike | None = None) -> task.Made:
     """Returns the records."""
+    del kept  # It does not take long.
     return task.Made(self.records, self.vectors, self.notes)
 
 

@@ -11,6 +11,7 @@ from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
 from selfexplain_jax.tasks import features_published
 from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import patching_counterfact
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import patching_published
 from selfexplain_jax.tasks import task as task_lib
@@ -19,6 +20,8 @@ from selfexplain_jax.tasks import task as task_lib
 EFFECTS = 'effects'
 # One that takes what others found and published.
 PUBLISHED = 'published'
+# Those that run any target on facts, and any chat model on questions.
+COUNTERFACT, MMLU = 'counterfact', 'mmlu'
 
 TASKS = {
   t.language.NAME: t
@@ -36,6 +39,7 @@ TASKS = {
       {
         EFFECTS: patching_effects.prepare,
         PUBLISHED: patching_published.prepare,
+        COUNTERFACT: patching_counterfact.prepare,
       },
       changes.Changes(patching_effects.rerun, patching.COPIED),
     ),

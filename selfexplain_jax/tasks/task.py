@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 import pyarrow as pa
 
+from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
@@ -172,8 +173,13 @@ class Maker(Protocol):
     """The sizes of the work, in one line."""
     ...
 
-  def make(self) -> Made:
-    """Runs the interventions."""
+  def make(self, kept: files.PathLike | None = None) -> Made:
+    """Runs the interventions.
+
+    Args:
+      kept: folder for what is done of work that takes long, so that it is not
+        done again when the job is started anew; None to keep nothing.
+    """
     ...
 
 

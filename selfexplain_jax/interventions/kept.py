@@ -1,0 +1,70 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Effects of finished parts of a long search, kept so that none is run twice.
+
+A part's file is named by a digest of all that its effects depend on. What is
+kept is no part of a result: it may be removed at any time.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import io
+from typing import Any
+import zipfile
+
+from absl import logging
+import jax
+import numpy as np
+
+from selfexplain_jax import files
+from selfexplain_jax.interventions import effects as effects_lib
+
+_FOLDER = 'search'
+
+
+def run(
+  folder: files.PathLike | None,
+  inputs: dict[str, Any],
+  arrays: list[np.ndarray],
+  count: int,
+  compute: Callable[[], effects_lib.Effects],
+) -> effects_lib.Effects:
+  """Returns effects that were kept, or computes and keeps them.
+
+  Args:
+    folder: a workdir; None to keep nothing.
+    inputs: JSON, what the effects depend on.
+    arrays: what they depend on besides.
+    count: number of effects.
+    compute: runs the part.
+  """
+  if folder is None:
+    return compute()
+  # Another release or device rounds differently, and may choose otherwise.
+  where = [jax.__version__, jax.devices()[0].device_kind]
+  key = files.digest(
+    files.digest_json([inputs, where]).encode(),
+    *(f'{a.dtype.str}{a.shape}'.encode() + a.tobytes() for a in arrays),
+  )
+  name = files.path(folder) / _FOLDER / f'{key[:32]}.npz'
+  kept = _read(name, count)
+  if kept is None:
+    kept = compute()
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **dataclasses.asdict(kept))
+    files.write_bytes(name, content.getvalue())
+  return kept
+
+
+def _read(name: Any, count: int) -> effects_lib.Effects | None:
+  """Reads a part; None if there is none, or it is damaged."""
+  if not name.exists():
+    return None
+  try:
+    with np.load(io.BytesIO(name.read_bytes()), allow_pickle=False) as found:
+      kept = effects_lib.Effects(**{n: found[n] for n in found.files})
+    if {len(kept.token), len(kept.margin), len(kept.written)} == {count}:
+      return kept
+  except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile):
+    pass  # Zip files hold checksums.
+  logging.warning('%s is damaged: this part is run again', name)
+  return None
