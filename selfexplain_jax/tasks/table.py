@@ -6,6 +6,7 @@ from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
+from selfexplain_jax.tasks import ablation_mmlu
 from selfexplain_jax.tasks import ablation_published
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_effects
@@ -48,6 +49,7 @@ TASKS = {
       {
         EFFECTS: ablation_effects.prepare,
         PUBLISHED: ablation_published.prepare,
+        MMLU: ablation_mmlu.prepare,
       },
       changes.Changes(
         ablation_effects.rerun,
