@@ -40,6 +40,7 @@ def flow(
   target: str,
   initial: str,
   batch: int,
+  row_length: int,
   examples_per_row: int,
   steps: int,
   rate: float = 5e-5,
@@ -53,7 +54,8 @@ def flow(
     explanations: of the explanation set, from published data.
     target: directory or hub id of the model that is explained.
     initial: of the model that the explainer begins as.
-    batch: rows of 512 tokens a step.
+    batch: rows a step, a multiple of the chips.
+    row_length: tokens of a row.
     examples_per_row: most examples of a row.
     steps: of the tuning.
     rate: of AdamW, constant.
@@ -97,7 +99,7 @@ def flow(
     clip_norm=1.0,
   )
   tuned.steps, tuned.batch = steps, batch
-  tuned.row_length, tuned.examples_per_row = 512, examples_per_row
+  tuned.row_length, tuned.examples_per_row = row_length, examples_per_row
   tuned.evaluate_every, tuned.checkpoint_every = 2000, 500
   config.evaluation = evaluation.get_config()
 
@@ -111,24 +113,25 @@ def flow(
 
 
 def llama_features(
-  initial: str, projection: str = 'none', fsdp: int = 16
+  initial: str, projection: str = 'none', chips: int = 16
 ) -> ml_collections.ConfigDict:
   """Returns the experiment on features of Llama-3.1-8B, for one explainer.
 
   Args:
     initial: directory or hub id of the model that the explainer begins as.
     projection: as in `flow`.
-    fsdp: as in `flow`.
+    chips: of the slice, at most 64; a step is of 64 examples.
   """
   config = flow(
     published_features.get_config('layout'),
     target=LLAMA,
     initial=initial,
-    batch=4,
-    examples_per_row=16,  # 64 a step.
+    batch=chips,
+    row_length=48 * 64 // chips,
+    examples_per_row=64 // chips,
     steps=4_960,  # 10 epochs of 31 layers with 1,024 features each.
     projection=projection,
-    fsdp=fsdp,
+    fsdp=chips,
   )
   config.explanations.published.train = 'train_explanations_32k'
   config.evaluation.judge.update(dict(kind='endpoint', model='gpt-4.1-mini'))
@@ -147,8 +150,9 @@ def gemma_features(initial: str) -> ml_collections.ConfigDict:
     published_features.get_config('neuronpedia'),
     target=GEMMA,
     initial=initial,
-    batch=4,
-    examples_per_row=16,
+    batch=16,
+    row_length=192,
+    examples_per_row=4,
     steps=5_000,
   )
   config.dictionary = ''

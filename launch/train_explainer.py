@@ -134,7 +134,7 @@ def run(
       estimate.training(shape.weights, tokens),
       mesh_lib.plan_mesh(**config.mesh),
     ),
-    _memory(config, shape, optimizer, tokens_per_step),
+    _memory(config, shape, optimizer),
   )
   if dry_run:
     return
@@ -260,7 +260,6 @@ def _memory(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
   optimizer: optax.GradientTransformation,
-  tokens: int,
 ) -> str:
   """Says what the training takes, in all and on each device."""
   mesh = mesh_lib.plan_mesh(**config.mesh)
@@ -273,7 +272,8 @@ def _memory(
   state = estimate.memory(trained, mesh)
   optimizer_state = jax.eval_shape(optimizer.init, trained)
   taken = held + state + state + estimate.memory(optimizer_state, mesh)
-  step = estimate.step_bytes(shape, tokens, mesh, trained=True)
+  rows = config.batch + config.replay.batch
+  step = estimate.step_bytes(shape, rows, config.row_length, mesh, trained=True)
   return (
     f'{state.parameters / 1e6:.2f} M weights trained'
     + (f' of {held.parameters / 1e6:.2f} M' if config.lora_rank else '')

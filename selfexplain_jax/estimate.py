@@ -102,7 +102,8 @@ def memory(tree: Any, mesh: mesh_lib.AnyMesh) -> Memory:
 
 def step_bytes(
   config: config_lib.DecoderConfig,
-  tokens: float,
+  rows: int,
+  length: int,
   mesh: mesh_lib.AnyMesh,
   trained: bool,
 ) -> float:
@@ -110,12 +111,14 @@ def step_bytes(
 
   Args:
     config: of the decoder.
-    tokens: of the whole batch.
-    mesh: what the batch is sharded over.
+    rows: of the whole batch.
+    length: tokens of each.
+    mesh: what the batch is sharded over, if its rows divide evenly.
     trained: whether gradients are taken: then every block's residual stream is
       kept, and all logits are formed, in float32, as their gradients are.
   """
-  own = tokens / (mesh.shape['data'] * mesh.shape['fsdp'])
+  batch = axis_rules.sharding(('batch', 'sequence'), (rows, length), mesh)
+  own = math.prod(batch.shard_shape((rows, length)))
   stream = own * config.width * np.dtype(config.dtype).itemsize
   if not trained:
     return 4 * stream

@@ -63,12 +63,17 @@ class EstimateTest(parameterized.TestCase):
   def test_memory_of_a_step(self):
     config = config_lib.DecoderConfig(100, 8, 3, 2, 2, 4, 16)
     mesh = mesh_lib.plan_mesh(2, 4, 3)
-    own = 800 / (2 * 4)
+    own = 16 * 50 / (2 * 4)
     self.assertEqual(
-      estimate.step_bytes(config, 800, mesh, True), own * (3 * 8 * 4 + 8 * 100)
+      estimate.step_bytes(config, 16, 50, mesh, True),
+      own * (3 * 8 * 4 + 8 * 100),
     )
     self.assertEqual(
-      estimate.step_bytes(config, 800, mesh, False), own * 4 * 8 * 4
+      estimate.step_bytes(config, 16, 50, mesh, False), own * 4 * 8 * 4
+    )
+    # Rows that do not divide evenly are all on each device.
+    self.assertEqual(
+      estimate.step_bytes(config, 12, 50, mesh, False), 12 * 50 * 4 * 8 * 4
     )
 
   def test_operations(self):

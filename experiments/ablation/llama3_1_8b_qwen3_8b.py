@@ -27,9 +27,10 @@ def get_config() -> ml_collections.ConfigDict:
     published.get_config(),
     target=paper.LLAMA_INSTRUCT,
     initial=paper.QWEN,
-    batch=4,
-    examples_per_row=2,
-    steps=31_600,  # 20 epochs of 12,642 examples.
+    batch=16,
+    row_length=640,
+    examples_per_row=1,
+    steps=15_800,  # 20 epochs of 12,642 examples.
     rate=1e-5,
     lora_rank=0,
   )

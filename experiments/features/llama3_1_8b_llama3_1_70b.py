@@ -30,5 +30,5 @@ def get_config() -> ml_collections.ConfigDict:
   return paper.llama_features(
     initial=paper.LLAMA_70B,
     projection='ridge',
-    fsdp=64,
+    chips=64,
   )

@@ -27,7 +27,8 @@ def get_config() -> ml_collections.ConfigDict:
     published.get_config(),
     target=paper.LLAMA,
     initial=paper.QWEN,
-    batch=8,
-    examples_per_row=4,
+    batch=16,
+    row_length=256,
+    examples_per_row=2,
     steps=4_200,  # 10 epochs of 13,454 examples.
   )

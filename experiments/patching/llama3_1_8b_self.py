@@ -28,7 +28,8 @@ def get_config() -> ml_collections.ConfigDict:
     published.get_config(),
     target=paper.LLAMA,
     initial=paper.LLAMA,
-    batch=8,
-    examples_per_row=4,
+    batch=16,
+    row_length=256,
+    examples_per_row=2,
     steps=8_400,  # 20 epochs of 13,454 examples.
   )

@@ -27,7 +27,8 @@ def get_config() -> ml_collections.ConfigDict:
     published.get_config(),
     target=paper.QWEN,
     initial=paper.LLAMA,
-    batch=8,
-    examples_per_row=4,
+    batch=16,
+    row_length=256,
+    examples_per_row=2,
     steps=75_000,  # 20 epochs of 120,644 examples.
   )

@@ -49,6 +49,7 @@ def _flow(
     target=model,
     initial=model,
     batch=2,
+    row_length=256,
     examples_per_row=2,
     steps=2,
     lora_rank=2,
@@ -58,7 +59,6 @@ def _flow(
   config.explainer.chat = family == 'qwen3'
   config.explainer.evaluate_every = config.explainer.checkpoint_every = 2
   config.explainer.validation_examples = 2
-  config.explainer.row_length = 256
   config.evaluation.arms = _ARMS
   return config
 

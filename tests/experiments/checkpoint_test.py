@@ -6,16 +6,18 @@ import multiprocessing
 
 from absl.testing import absltest
 
-from experiments.benchmarks import loading
+from experiments.benchmarks import checkpoint
 
 
 class LoadingTest(absltest.TestCase):
   def test_memory_stays_within_the_bound(self):
     folder = self.create_tempdir().full_path
-    loading.write(folder, 512)
+    checkpoint.write(folder, 512)
     context = multiprocessing.get_context('spawn')
     with futures.ProcessPoolExecutor(1, context) as pool:
-      found = pool.submit(loading.measure, folder, 1, 4, 2, 'bfloat16').result()
+      found = pool.submit(
+        checkpoint.measure, folder, 1, 4, 2, 'bfloat16'
+      ).result()
     # Nothing but the norms is replicated.
     self.assertBetween(found.shards, 230e6, 270e6)
     self.assertLess(found.peak / found.shards, 1.3)
