@@ -78,7 +78,7 @@ def read(name: epath.Path, layers: int, width: int) -> Iterator[Described]:
 def _described(where: str, line: bytes, layers: int, width: int) -> Described:
   try:
     row = json.loads(line)
-  except ValueError as e:
+  except (ValueError, RecursionError) as e:
     raise errors.InputError(f'{where} is no JSON: {e}: expected {WHAT}') from e
   if not isinstance(row, dict):
     raise errors.InputError(

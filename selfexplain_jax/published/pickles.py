@@ -83,7 +83,7 @@ class _DType:
   @property
   def numpy(self) -> np.dtype:
     if self.order not in ('<', '|', '='):
-      raise _Refused(f'holds numbers of byte order {self.order!r}: expected <')
+      raise _Refused('holds numbers of another byte order: expected little')
     return np.dtype(self.code)
 
 
@@ -131,16 +131,7 @@ def read(name: files.PathLike) -> Any:
       return _read_bytes(source, depth=0)
   except _Refused as e:
     raise errors.InputError(f'{path} {e}') from e
-  except (
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    RecursionError,
-    OverflowError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-  ) as e:
+  except Exception as e:  # A damaged or hostile file may lead to any.
     what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
     raise errors.InputError(
       f'{path} is damaged, or neither a pickle nor a .pt file: {what}: '
@@ -273,8 +264,8 @@ def _tensor(arguments: Sequence[Any]) -> np.ndarray | None:
 
 def _dtype(arguments: Sequence[Any]) -> _DType:
   code = arguments[0]
-  if code not in _DTYPES:
-    raise _Refused(f'has an array of dtype {code!r}: expected numbers')
+  if not isinstance(code, str) or code not in _DTYPES:
+    raise _Refused('has an array whose dtype is no number: expected numbers')
   return _DType(code)
 
 
@@ -295,8 +286,23 @@ def _array(shape: Any, dtype: Any, fortran: Any, content: Any) -> np.ndarray:
 def _encode(arguments: Sequence[Any]) -> bytes:
   text, encoding = arguments
   if encoding != 'latin1':
-    raise _Refused(f'encodes text as {encoding!r}: expected latin1')
+    raise _Refused('encodes text in another way than latin1: expected that')
   return text.encode('latin1')
+
+
+def _hashable(keys: Sequence[Any] = ()) -> Sequence[Any]:
+  """Returns keys that are hashed at once, which deep ones may never be."""
+  for key in keys:
+    for part in key if isinstance(key, tuple) else (key,):
+      if not isinstance(part, (str, bytes, int, float, type(None))):
+        raise _Refused(f'has a key of a {type(part).__name__}: {_EXPECTED}')
+  return keys
+
+
+def _dict(arguments: Sequence[Any]) -> dict[Any, Any]:
+  pairs = [(key, value) for key, value in (arguments[0] if arguments else ())]
+  _hashable([key for key, _ in pairs])
+  return dict(pairs)
 
 
 def _scalar(arguments: Sequence[Any]) -> Any:
@@ -325,11 +331,11 @@ def _table() -> dict[str, Callable[[Sequence[Any]], Any] | None]:
     'numpy.dtype': _dtype,
     'torch._utils._rebuild_tensor_v2': _tensor,
     'torch.Size': lambda a: tuple(a[0]),
-    'collections.OrderedDict': lambda a: dict(*a),
-    'builtins.set': lambda a: set(*a),
-    'builtins.frozenset': lambda a: frozenset(*a),
-    '__builtin__.set': lambda a: set(*a),
-    '__builtin__.frozenset': lambda a: frozenset(*a),
+    'collections.OrderedDict': _dict,
+    'builtins.set': lambda a: set(_hashable(*a)),
+    'builtins.frozenset': lambda a: frozenset(_hashable(*a)),
+    '__builtin__.set': lambda a: set(_hashable(*a)),
+    '__builtin__.frozenset': lambda a: frozenset(_hashable(*a)),
     # Of no arguments: how early protocols write no bytes.
     '__builtin__.bytes': lambda a: bytes(*a[:0]),
     '_codecs.encode': _encode,
@@ -401,10 +407,11 @@ class _Machine:
         self._stack.append(made_list)
       case 'DICT':
         pairs = self._above()
-        self._stack.append(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        keys = _hashable(pairs[::2])
+        self._stack.append(dict(zip(keys, pairs[1::2], strict=True)))
       case 'FROZENSET':
         members = self._above()
-        self._stack.append(frozenset(members))
+        self._stack.append(frozenset(_hashable(members)))
       case 'APPEND':
         item = stack.pop()
         self._top(list).append(item)
@@ -413,13 +420,15 @@ class _Machine:
         self._top(list).extend(items)
       case 'SETITEM':
         value, key = stack.pop(), stack.pop()
+        (key,) = _hashable([key])
         self._top(dict)[key] = value
       case 'SETITEMS':
         pairs = self._above()
-        self._top(dict).update(zip(pairs[::2], pairs[1::2], strict=True))
+        keys = _hashable(pairs[::2])
+        self._top(dict).update(zip(keys, pairs[1::2], strict=True))
       case 'ADDITEMS':
         items = self._above()
-        self._top(set).update(items)
+        self._top(set).update(_hashable(items))
       case 'MEMOIZE':
         self._memo[len(self._memo)] = stack[-1]
       case 'PUT' | 'BINPUT' | 'LONG_BINPUT':

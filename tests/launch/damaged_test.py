@@ -157,7 +157,7 @@ def _layout(folder: pathlib.Path) -> Stage:
 def _export(folder: pathlib.Path, kind: str = 'vectors') -> Stage:
   config = features.get_config(kind)
   config.published.explanations = f'{folder}/batch-0.jsonl.gz'
-  config.corpus.files = str(_root() / 'export/texts.jsonl')
+  config.corpus.files = f'{folder}/texts.jsonl'
   config.documents = dict(scores=8, length=6)
   config.shares = dict(validation=0.2, test=0.2)
   return _explanations(config)
@@ -165,10 +165,8 @@ def _export(folder: pathlib.Path, kind: str = 'vectors') -> Stage:
 
 def _dictionary(folder: pathlib.Path) -> Stage:
   """Features of layer 0 of a dictionary."""
-  _data('export', made.write_neuronpedia)(_root() / 'of_layer_0')
-  _change_lines(lambda rows: rows.__delitem__(slice(20, None)))(
-    _root() / 'of_layer_0'
-  )
+  _target()
+  made.write_neuronpedia(_root() / 'of_layer_0', layers=1, vectors=False)
   module, config = _export(_root() / 'of_layer_0', 'neuronpedia')
   config.dictionary = str(folder)
   return module, config

@@ -24,6 +24,8 @@ from launch import flow
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations as explanations_lib
 from selfexplain_jax.dictionary import activity
+from selfexplain_jax.dictionary import dictionaries
+from tests.dictionary import damaged_test as dictionary_cases
 from tests.published import made
 
 _ARMS = ('self', 'majority')
@@ -52,7 +54,8 @@ def _flow(
     row_length=256,
     examples_per_row=2,
     steps=2,
-    lora_rank=2,
+    # The paper adapts, and of ablation tunes all.
+    lora_rank=0 if explanations.task == 'ablation' else 2,
     fsdp=1,
   )
   config.dtype = 'float32'
@@ -176,6 +179,48 @@ class PublishedTest(parameterized.TestCase):
     explanations.documents = dict(scores=8, length=6)
     explanations.shares = dict(validation=0.2, test=0.2)
     self._described(explanations)
+
+  @parameterized.parameters(*dictionary_cases.WRITERS)
+  def test_dictionaries(self, form):
+    """Descriptions of a published dictionary's features, without explainers."""
+    data = pathlib.Path(self.create_tempdir().full_path)
+    written = dictionary_cases.WRITERS[form](data / 'of', width=made.WIDTH)
+    made.write_neuronpedia(data, layers=1, vectors=False)
+    explanations = features_config.get_config('neuronpedia')
+    explanations.published.explanations = f'{data}/*.jsonl.gz'
+    explanations.dictionary = str(written)
+    explanations.corpus.files = f'{data}/texts.jsonl'
+    explanations.documents = dict(scores=8, length=6)
+    explanations.shares = dict(validation=0.2, test=0.4)
+    config = _flow(explanations, 'llama')
+    config.plan = (('explanations',), ('evaluation',))
+    config.inputs = (('evaluation.explanations', 'explanations'),)
+    config.evaluation.dictionary = str(written)
+    config.evaluation.arms = ('label', 'majority')
+    figures = _run(config, self._out)
+    explained = explanations_lib.read(f'{self._out}/explanations')
+    tested = explained.split('test')
+    self.assertEqual(figures['n'] + figures['silent'], len(tested))
+    self.assertGreater(figures['n'], 0)
+    # A feature is as active as its dictionary says.
+    opened = dictionaries.load(written, lambda: '', _target('llama')[0].config)
+    shown = parquet.read_table(
+      f'{self._out}/evaluation/exemplars.parquet'
+    ).to_pylist()[0]
+    row = explained.rows[shown['record']]
+    ((_, resid),) = activity.residuals(
+      _target('llama')[0],
+      explained.documents[shown['document']][None],
+      opened.site,
+      (0,),
+      1,
+    )
+    fires = activity.encode(opened.by_layer[0], resid[0])
+    expected = fires[0, :, row['feature']]
+    self.assertGreater(expected[1:].max(), 0)
+    np.testing.assert_allclose(
+      shown['activations'][1:], expected[1:], rtol=1e-4, atol=1e-5
+    )
 
 
 if __name__ == '__main__':

@@ -255,24 +255,26 @@ def _documents(tokenizer: tokenizer_lib.Tokenizer) -> np.ndarray:
   return np.array([row for row in rows if len(row) == 12], np.int32)
 
 
-def write_neuronpedia(folder: pathlib.Path) -> None:
-  """Writes an export of explanations with vectors, and texts to check on."""
+def write_neuronpedia(
+  folder: pathlib.Path, layers: int = LAYERS, vectors: bool = True
+) -> None:
+  """Writes an export of explanations, and `texts.jsonl` to check them on."""
   folder.mkdir(parents=True, exist_ok=True)
   rng = np.random.default_rng(0)
   lines = []
-  for layer in range(LAYERS):
+  for layer in range(layers):
     for index in range(20):
-      lines.append(
-        {
-          'modelId': 'tiny',
-          'layer': f'{layer}-res-test',
-          'index': str(index),
-          'description': f' words about {("ships", "bread")[index % 2]}',
-          'typeName': 'oai_token-act-pair',
-          'explanationModelName': 'gpt-4o-mini',
-          'vector': rng.normal(size=WIDTH).round(3).tolist(),
-        }
-      )
+      line: dict[str, Any] = {
+        'modelId': 'tiny',
+        'layer': f'{layer}-res-test',
+        'index': str(index),
+        'description': f' words about {("ships", "bread")[index % 2]}',
+        'typeName': 'oai_token-act-pair',
+        'explanationModelName': 'gpt-4o-mini',
+      }
+      if vectors:
+        line['vector'] = rng.normal(size=WIDTH).round(3).tolist()
+      lines.append(line)
   content = ''.join(f'{json.dumps(line)}\n' for line in lines).encode()
   (folder / 'batch-0.jsonl.gz').write_bytes(gzip.compress(content))
   texts = [

@@ -276,7 +276,7 @@ class PicklesTest(parameterized.TestCase):
     (
       'an array of objects',
       _dump(_Reduce('numpy.dtype', ('O', False, True))),
-      "dtype 'O'",
+      'whose dtype is no number',
     ),
     (
       'three files deep',
@@ -287,6 +287,21 @@ class PicklesTest(parameterized.TestCase):
         )
       ),
       'a file in a file in a file',
+    ),
+    (
+      'a number that is encoded',
+      _dump(_Reduce('_codecs.encode', (5, 'latin1'))),
+      'damaged',
+    ),
+    (
+      'a key that takes forever to hash',
+      b'\x80\x02})' + b'2\x86' * 80 + b'Ns.',
+      'has a key of a tuple',
+    ),
+    (
+      'a member that takes forever to hash',
+      b'\x80\x04\x8f()' + b'2\x86' * 80 + b'\x90.',
+      'has a key of a tuple',
     ),
     ('cut', pickle.dumps(list(range(1000)))[:-5], 'damaged'),
     ('no pickle', b'{"json": 1}', 'damaged'),
