@@ -132,17 +132,24 @@ class Directions:
         f'expected [features, {width}], the width of the target'
       )
 
-  def take(self, index: np.ndarray) -> np.ndarray:
-    """Returns f32[n, D] of features i[n]; only they are read.
+  def check(self, index: np.ndarray) -> None:
+    """Checks that there are features i[n].
 
     Raises:
-      errors.InputError: if there is no such feature, or one is not finite.
+      errors.InputError: if there is one that is not.
     """
     if index.max(initial=0) >= len(self._rows):
       raise errors.InputError(
         f'{self._path} has {len(self._rows)} features: expected more than '
         f'{index.max()}, of which there is a label'
       )
+
+  def take(self, index: np.ndarray) -> np.ndarray:
+    """Returns f32[n, D] of features i[n]; only they are read.
+
+    Raises:
+      errors.InputError: if one is not finite.
+    """
     taken = np.asarray(self._rows[index], np.float32)
     wrong = np.flatnonzero(~np.all(np.isfinite(taken), 1))
     if len(wrong):

@@ -6,7 +6,7 @@ their split; or as Neuronpedia's exports, whose directions are those of a
 dictionary, or of the lines themselves.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 from typing import Any
 import zlib
@@ -41,7 +41,6 @@ class Found:
     label: what it is said to encode.
     split: of the record.
     score: of the label, by its publisher; 0 for none.
-    vector: f32[D], if it is known already.
   """
 
   layer: int
@@ -49,38 +48,50 @@ class Found:
   label: str
   split: str
   score: float = 0.0
-  vector: np.ndarray | None = None
+
+
+# Reads the vectors of all records, and what the manifest notes of them.
+Gather = Callable[[], tuple[np.ndarray, dict[str, Any]]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Maker:
-  """Feature sets of published files, which are read already.
+  """Feature sets of published files, whose labels are read already.
 
   Attributes:
     records: all of them.
-    vectors: f32[V, D], theirs.
+    width: of the target.
+    gather: reads their vectors.
     documents: i32[N, T], that descriptions are checked on.
     notes: of the manifest.
   """
 
   records: list[dict[str, Any]]
-  vectors: np.ndarray
+  width: int
+  gather: Gather
   documents: np.ndarray
   notes: dict[str, Any]
 
   @property
   def plan(self) -> str:
     """The sizes of the work, in one line."""
+    gigabytes = 4 * len(self.records) * self.width / 1e9
     return (
-      f'{len(self.records)} published records, '
-      f'{self.vectors.nbytes / 1e9:.3f} GB, {self.documents.size / 1e6:.2f} M '
-      'tokens of documents'
+      f'{len(self.records)} published records, {gigabytes:.3f} GB, '
+      f'{self.documents.size / 1e6:.2f} M tokens of documents'
     )
 
   def make(self, kept: files.PathLike | None = None) -> task.Made:
-    """Returns the records."""
+    """Reads the vectors of the records.
+
+    Raises:
+      errors.InputError: if they are damaged.
+    """
     del kept  # It does not take long.
-    return task.Made(self.records, self.vectors, self.notes, self.documents)
+    vectors, noted = self.gather()
+    return task.Made(
+      self.records, vectors, {**self.notes, **noted}, self.documents
+    )
 
 
 def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
@@ -117,26 +128,28 @@ def _of_layout(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       split = splits.split(published, unit, config)
       score = 0.0 if label.score is None else label.score
       found.append(Found(label.layer, label.feature, label.text, split, score))
-  vectors = np.empty((len(found), shape.width), np.float32)
-  layer_of = np.array([one.layer for one in found])
-  for layer in np.unique(layer_of).tolist():
-    own = np.flatnonzero(layer_of == layer)
-    opened = features_layout.Directions(folder, layer, shape.width)
-    vectors[own] = opened.take(
-      np.array([found[n].feature for n in own.tolist()])
-    )
+  opened = {}
+  for layer, _, index in _by_layer(found):
+    opened[layer] = features_layout.Directions(folder, layer, shape.width)
+    opened[layer].check(index)
   records = [_record(one, n) for n, one in enumerate(found)]
   extra, rows = _unlabelled(config, shape.layers, shape.width)
   for n, record in enumerate(extra):
     records.append({**record, 'vectors': [len(found) + n]})
-  documents, left_out = _exemplars(folder, target, config, layer_of)
+
+  def gather() -> tuple[np.ndarray, dict[str, Any]]:
+    vectors = np.empty((len(records), shape.width), np.float32)
+    vectors[len(found) :] = rows
+    for layer, own, index in _by_layer(found):
+      vectors[own] = opened[layer].take(index)
+    return vectors, {'dictionary': None}
+
+  documents, left_out = _exemplars(folder, target, config, list(opened))
   notes: dict[str, Any] = {'exemplars_left_out': left_out}
   if documents is None:
     documents, noted = _corpus(target, config)
     notes |= noted
-  return _made(
-    records, np.concatenate([vectors, rows]), documents, notes, found
-  )
+  return _maker(records, shape.width, gather, documents, notes, found)
 
 
 def _of_neuronpedia(
@@ -170,13 +183,7 @@ def _of_neuronpedia(
       if one.descriptions and key not in described:
         described[key] = one
   found = [
-    Found(
-      one.layer,
-      one.index,
-      one.descriptions[0],
-      _share(one, config),
-      vector=one.vector,
-    )
+    Found(one.layer, one.index, one.descriptions[0], _share(one, config))
     for one in described.values()
   ]
   notes: dict[str, Any] = {
@@ -186,41 +193,39 @@ def _of_neuronpedia(
     'model': kind.model if kind else '',
     'source': kind.source if kind else '',
   }
-  dictionary = None
-  if 'dictionary' in config:
-    dictionary = dictionaries.load(
-      config.dictionary, lambda: target.weight_hash, shape
-    )
-    notes['dictionary'] = dictionary.digest
-    notes['dictionary_models'] = list(dictionary.models)
-  vectors = _directions(found, list(described.values()), dictionary, shape)
+  site, gather = _directions(found, list(described.values()), target, config)
   documents, noted = _corpus(target, config)
-  site = dictionary.site if dictionary else 'resid_post'
   records = [{**_record(one, n), 'site': site} for n, one in enumerate(found)]
-  return _made(records, vectors, documents, {**notes, **noted}, found)
+  return _maker(
+    records, shape.width, gather, documents, {**notes, **noted}, found
+  )
 
 
 def _directions(
   found: Sequence[Found],
   described: Sequence[neuronpedia.Described],
-  dictionary: dictionaries.Dictionaries | None,
-  shape: Any,
-) -> np.ndarray:
-  """The vectors of features, of a dictionary or of their lines."""
-  vectors = np.empty((len(found), shape.width), np.float32)
-  if dictionary is None:
-    for n, one in enumerate(described):
+  target: task.Target,
+  config: ml_collections.ConfigDict,
+) -> tuple[str, Gather]:
+  """Returns the site of features, and what reads their vectors.
+
+  These are of a dictionary, or of the features' lines.
+  """
+  if 'dictionary' not in config:
+    for one in described:
       if one.vector is None:
         raise errors.InputError(
           f'{one.where} has no vector: expected one, or --config=…:neuronpedia '
           'and the dictionary that the features are of'
         )
-      vectors[n] = one.vector
-    return vectors
-  layer_of = np.array([one.layer for one in found])
-  for layer in np.unique(layer_of).tolist():
-    own = np.flatnonzero(layer_of == layer)
-    index = np.array([found[n].feature for n in own.tolist()])
+    return 'resid_post', lambda: (
+      np.array([one.vector for one in described], np.float32),
+      {'dictionary': None},
+    )
+  dictionary = dictionaries.load(
+    config.dictionary, lambda: target.weight_hash, target.config
+  )
+  for layer, own, index in _by_layer(found):
     stored = dictionary.stored.get(layer)
     if stored is None or index.max() >= stored.features:
       worst = described[own.tolist()[int(np.argmax(index))]]
@@ -229,13 +234,35 @@ def _directions(
         f'dictionaries of layers {", ".join(map(str, dictionary.layers))}: '
         'expected those that the features are of'
       )
-    vectors[own] = dictionary.directions(layer, index)
-  return vectors
+
+  def gather() -> tuple[np.ndarray, dict[str, Any]]:
+    noted = {
+      'dictionary': dictionary.digest,
+      'dictionary_models': list(dictionary.models),
+    }
+    vectors = np.empty((len(found), target.config.width), np.float32)
+    for layer, own, index in _by_layer(found):
+      vectors[own] = dictionary.directions(layer, index)
+    return vectors, noted
+
+  return dictionary.site, gather
 
 
-def _made(
+def _by_layer(
+  found: Sequence[Found],
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+  """Yields each layer, which of the features are of it, and their index."""
+  layer_of = np.array([one.layer for one in found], np.int64)
+  index = np.array([one.feature for one in found], np.int64)
+  for layer in np.unique(layer_of).tolist():
+    own = np.flatnonzero(layer_of == layer)
+    yield layer, own, index[own]
+
+
+def _maker(
   records: list[dict[str, Any]],
-  vectors: np.ndarray,
+  width: int,
+  gather: Gather,
   documents: np.ndarray,
   notes: dict[str, Any],
   found: Sequence[Found],
@@ -251,11 +278,10 @@ def _made(
   ]
   notes = {
     'labels': {'name': _LABELS},
-    'dictionary': None,
     'also_in_train': splits.shared(units, ('label', 'feature')),
     **notes,
   }
-  return Maker(records, vectors, documents, notes)
+  return Maker(records, width, gather, documents, notes)
 
 
 def _record(found: Found, vector: int) -> dict[str, Any]:
@@ -327,7 +353,7 @@ def _exemplars(
   folder: epath.Path,
   target: task.Target,
   config: ml_collections.ConfigDict,
-  layer_of: np.ndarray,
+  layers: Sequence[int],
 ) -> tuple[np.ndarray | None, int]:
   """The exemplars of test features as documents, each once.
 
@@ -335,7 +361,7 @@ def _exemplars(
   """
   rows: dict[tuple[int, ...], None] = {}
   padded = 0
-  for ids, where in _rows(folder, config, layer_of):
+  for ids, where in _rows(folder, config, layers):
     if not 0 <= ids.min() <= ids.max() < target.config.vocabulary:
       raise errors.InputError(
         f'{where} has the token id {ids.max()}: expected below '
@@ -359,10 +385,10 @@ def _exemplars(
 
 
 def _rows(
-  folder: epath.Path, config: ml_collections.ConfigDict, layer_of: np.ndarray
+  folder: epath.Path, config: ml_collections.ConfigDict, layers: Sequence[int]
 ) -> Iterator[tuple[np.ndarray, str]]:
   """Yields the exemplars of the test features of each layer."""
-  for layer in np.unique(layer_of).tolist():
+  for layer in layers:
     found = features_layout.exemplars(folder, 'test', layer, config.exemplars)
     if found is not None and found[1].size:
       yield found[1], f'{folder}/test/layer{layer}/max_seq_ids.npy'

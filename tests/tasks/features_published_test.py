@@ -316,7 +316,7 @@ class FeaturesPublishedTest(parameterized.TestCase):
     copy = self._copy(kind)
     damage(copy)
     with self.assertRaises(errors.InputError) as caught:
-      features_published.prepare(target, _config(kind, copy))
+      features_published.prepare(target, _config(kind, copy)).make()
     self.assertIn(said, str(caught.exception))
     self.assertIn(str(copy), str(caught.exception))
     self.assertLen(str(caught.exception).splitlines(), 1)
