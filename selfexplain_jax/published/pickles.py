@@ -8,83 +8,25 @@ plain values, names are keys of a table of our own functions, and a name that is
 not in it ends the reading. So a file that names `os.system` does nothing but be
 refused.
 
-Nothing is larger than what the file holds: reads stop at its end, arrays are
-views of its bytes, and a tensor that repeats its storage is refused.
+Nothing is larger than what the file holds: reads stop at its end, and arrays
+are views of its bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import dataclasses
+from collections.abc import Callable
 import io
-import math
 import pickletools
 from typing import Any, BinaryIO, cast
 import zipfile
 
-import ml_dtypes
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.published import pickled_values as values
 
-_EXPECTED = 'expected nothing but tensors, arrays and plain containers'
 # What a file of torch.save from before it wrote zip files begins with.
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-
-_STORAGES: dict[str, Any] = {
-  'torch.DoubleStorage': np.float64,
-  'torch.FloatStorage': np.float32,
-  'torch.HalfStorage': np.float16,
-  'torch.BFloat16Storage': ml_dtypes.bfloat16,
-  'torch.LongStorage': np.int64,
-  'torch.IntStorage': np.int32,
-  'torch.ShortStorage': np.int16,
-  'torch.CharStorage': np.int8,
-  'torch.ByteStorage': np.uint8,
-  'torch.BoolStorage': np.bool_,
-}
-_DTYPES = frozenset(
-  ('f8', 'f4', 'f2', 'i8', 'i4', 'i2', 'i1', 'u8', 'u4', 'u2', 'u1', 'b1')
-)
-
-
-class _Refused(ValueError):
-  """What is wrong with a file, without its name."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Name:
-  """A name of the table that a file mentions."""
-
-  text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class _Storage:
-  """The numbers of a tensor, [N]; None while a first pass only looks."""
-
-  values: np.ndarray | None
-
-
-@dataclasses.dataclass
-class _Unfilled:
-  """A numpy array whose content comes with the next BUILD."""
-
-  value: np.ndarray | None = None
-
-
-@dataclasses.dataclass
-class _DType:
-  """A numpy dtype whose byte order may come with the next BUILD."""
-
-  code: str
-  order: str = '<'
-
-  @property
-  def numpy(self) -> np.dtype:
-    if self.order not in ('<', '|', '='):
-      raise _Refused('holds numbers of another byte order: expected little')
-    return np.dtype(self.code)
 
 
 class _Bounded:
@@ -103,7 +45,7 @@ class _Bounded:
     return self._source.read(min(count, self.size - self.tell()))
 
 
-Persistent = Callable[[Any], _Storage]
+Persistent = Callable[[Any], values.Storage]
 
 
 def read(name: files.PathLike) -> Any:
@@ -129,13 +71,13 @@ def read(name: files.PathLike) -> Any:
         return _read_zip(source)
       source.seek(0)
       return _read_bytes(source, depth=0)
-  except _Refused as e:
+  except values.Refused as e:
     raise errors.InputError(f'{path} {e}') from e
   except Exception as e:  # A damaged or hostile file may lead to any.
     what = str(e).splitlines()[0][:200] if str(e) else type(e).__name__
     raise errors.InputError(
       f'{path} is damaged, or neither a pickle nor a .pt file: {what}: '
-      f'{_EXPECTED}'
+      f'{values.EXPECTED}'
     ) from e
 
 
@@ -144,24 +86,28 @@ def _read_zip(source: BinaryIO) -> Any:
   with zipfile.ZipFile(source) as archive:
     entries = {entry.filename: entry for entry in archive.infolist()}
     if any(e.compress_type != zipfile.ZIP_STORED for e in entries.values()):
-      raise _Refused('is a compressed zip file: expected one of torch.save')
+      raise values.Refused(
+        'is a compressed zip file: expected one of torch.save'
+      )
     programs = [n for n in entries if n.count('/') == 1 and _is_program(n)]
     if len(programs) != 1:
-      raise _Refused(
+      raise values.Refused(
         f'is a zip file with {len(programs)} files data.pkl: expected one of '
         'torch.save'
       )
     root = programs[0].removesuffix('data.pkl')
     order = f'{root}byteorder'
     if order in entries and archive.read(order) != b'little':
-      raise _Refused('holds numbers of another byte order: expected little')
-    found: dict[str, _Storage] = {}
+      raise values.Refused(
+        'holds numbers of another byte order: expected little'
+      )
+    found: dict[str, values.Storage] = {}
 
-    def persistent(mark: Any) -> _Storage:
+    def persistent(mark: Any) -> values.Storage:
       dtype, key, count = _storage_mark(mark)
       if key not in found:
         content = archive.read(f'{root}data/{key}')
-        found[key] = _storage(content, dtype, count, key)
+        found[key] = values.storage(content, dtype, count, key)
       return found[key]
 
     program = _Bounded(io.BytesIO(archive.read(programs[0])))
@@ -179,35 +125,35 @@ def _read_bytes(source: BinaryIO, depth: int) -> Any:
   if not isinstance(first, int) or first != _LEGACY_MAGIC:
     return first
   if _Machine(bounded, _no_storage, depth).run() != _LEGACY_PROTOCOL:
-    raise _Refused('is of an unknown version of torch.save')
+    raise values.Refused('is of an unknown version of torch.save')
   system = _Machine(bounded, _no_storage, depth).run()
   if not isinstance(system, dict) or not system.get('little_endian'):
-    raise _Refused('holds numbers of another byte order: expected little')
+    raise values.Refused('holds numbers of another byte order: expected little')
 
   # The numbers follow the program that needs them: it is read twice.
   start = bounded.tell()
   marks: dict[str, tuple[Any, int]] = {}
 
-  def look(mark: Any) -> _Storage:
+  def look(mark: Any) -> values.Storage:
     dtype, key, count = _storage_mark(mark)
     marks[key] = dtype, count
-    return _Storage(None)
+    return values.Storage(None)
 
   _Machine(bounded, look, depth).run()
-  found: dict[str, _Storage] = {}
+  found: dict[str, values.Storage] = {}
   for key in _Machine(bounded, _no_storage, depth).run():
     dtype, count = marks[key]
     bounded.read(8)  # The count again.
     content = bounded.read(count * np.dtype(dtype).itemsize)
-    found[key] = _storage(content, dtype, count, key)
+    found[key] = values.storage(content, dtype, count, key)
   bounded.seek(start)
   return _Machine(
     bounded, lambda mark: found[_storage_mark(mark)[1]], depth
   ).run()
 
 
-def _no_storage(mark: Any) -> _Storage:
-  raise _Refused(f'refers to something outside of it: {_EXPECTED}')
+def _no_storage(mark: Any) -> values.Storage:
+  raise values.Refused(f'refers to something outside of it: {values.EXPECTED}')
 
 
 def _storage_mark(mark: Any) -> tuple[Any, str, int]:
@@ -216,133 +162,19 @@ def _storage_mark(mark: Any) -> tuple[Any, str, int]:
     not isinstance(mark, tuple)
     or len(mark) not in (5, 6)
     or mark[0] != 'storage'
-    or not isinstance(mark[1], _Name)
-    or mark[1].text not in _STORAGES
+    or not isinstance(mark[1], values.Name)
+    or mark[1].text not in values.STORAGES
     or not isinstance(mark[2], str)
     or not isinstance(mark[4], int)
     or mark[4] < 0
     or mark[5:] not in ((), (None,))
   ):
-    raise _Refused(f'refers to something that is no storage: {_EXPECTED}')
-  return _STORAGES[mark[1].text], mark[2], mark[4]
-
-
-def _storage(content: bytes, dtype: Any, count: int, key: str) -> _Storage:
-  expected = count * np.dtype(dtype).itemsize
-  if len(content) != expected:
-    raise _Refused(
-      f'is cut short: storage {key} has {len(content)} bytes: expected '
-      f'{expected}'
+    raise values.Refused(
+      f'refers to something that is no storage: {values.EXPECTED}'
     )
-  return _Storage(np.frombuffer(content, dtype))
+  return values.STORAGES[mark[1].text], mark[2], mark[4]
 
 
-def _tensor(arguments: Sequence[Any]) -> np.ndarray | None:
-  """What `torch._utils._rebuild_tensor_v2` makes: a view of a storage."""
-  storage, offset, size, stride = arguments[:4]
-  if not isinstance(storage, _Storage):
-    raise _Refused(f'has a tensor without a storage: {_EXPECTED}')
-  if storage.values is None:
-    return None
-  values, size, stride = storage.values, tuple(size), tuple(stride)
-  if len(size) != len(stride) or min((offset, *size, *stride)) < 0:
-    raise _Refused(f'has a tensor of size {size} and stride {stride}')
-  count = math.prod(size)
-  last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-  if count > values.size or (count and last >= values.size):
-    raise _Refused(
-      f'has a tensor of size {size}, stride {stride} and offset {offset} in '
-      f'a storage of {values.size} numbers: expected one that fits'
-    )
-  if not count:
-    return np.zeros(size, values.dtype)
-  strides = [s * values.itemsize for s in stride]
-  return np.lib.stride_tricks.as_strided(
-    values[offset:], size, strides, writeable=False
-  )
-
-
-def _dtype(arguments: Sequence[Any]) -> _DType:
-  code = arguments[0]
-  if not isinstance(code, str) or code not in _DTYPES:
-    raise _Refused('has an array whose dtype is no number: expected numbers')
-  return _DType(code)
-
-
-def _array(shape: Any, dtype: Any, fortran: Any, content: Any) -> np.ndarray:
-  if not isinstance(dtype, _DType) or not isinstance(
-    content, (bytes, bytearray)
-  ):
-    raise _Refused(f'has an array of something else than numbers: {_EXPECTED}')
-  flat = np.frombuffer(content, dtype.numpy)
-  if fortran in (True, 'F'):
-    values = flat.reshape(tuple(shape)[::-1]).T
-  else:
-    values = flat.reshape(shape)
-  values.flags.writeable = False
-  return values
-
-
-def _encode(arguments: Sequence[Any]) -> bytes:
-  text, encoding = arguments
-  if encoding != 'latin1':
-    raise _Refused('encodes text in another way than latin1: expected that')
-  return text.encode('latin1')
-
-
-def _hashable(keys: Sequence[Any] = ()) -> Sequence[Any]:
-  """Returns keys that are hashed at once, which deep ones may never be."""
-  for key in keys:
-    for part in key if isinstance(key, tuple) else (key,):
-      if not isinstance(part, (str, bytes, int, float, type(None))):
-        raise _Refused(f'has a key of a {type(part).__name__}: {_EXPECTED}')
-  return keys
-
-
-def _dict(arguments: Sequence[Any]) -> dict[Any, Any]:
-  pairs = [(key, value) for key, value in (arguments[0] if arguments else ())]
-  _hashable([key for key, _ in pairs])
-  return dict(pairs)
-
-
-def _scalar(arguments: Sequence[Any]) -> Any:
-  dtype, content = arguments
-  return _array((1,), dtype, False, content)[0]
-
-
-def _table() -> dict[str, Callable[[Sequence[Any]], Any] | None]:
-  """What a file may name, and what a call of it amounts to; None for no call.
-
-  `torch.storage._load_from_bytes` is missing: it needs the machine.
-  """
-  both: Mapping[str, Callable[[Sequence[Any]], Any] | None] = {
-    'multiarray._reconstruct': lambda a: _Unfilled(),
-    'multiarray.scalar': _scalar,
-    'numeric._frombuffer': lambda a: _array(a[2], a[1], a[3], a[0]),
-  }
-  return {
-    **dict.fromkeys(_STORAGES),
-    **{
-      f'numpy.{core}.{n}': f
-      for core in ('core', '_core')
-      for n, f in both.items()
-    },
-    'numpy.ndarray': None,
-    'numpy.dtype': _dtype,
-    'torch._utils._rebuild_tensor_v2': _tensor,
-    'torch.Size': lambda a: tuple(a[0]),
-    'collections.OrderedDict': _dict,
-    'builtins.set': lambda a: set(_hashable(*a)),
-    'builtins.frozenset': lambda a: frozenset(_hashable(*a)),
-    '__builtin__.set': lambda a: set(_hashable(*a)),
-    '__builtin__.frozenset': lambda a: frozenset(_hashable(*a)),
-    # Of no arguments: how early protocols write no bytes.
-    '__builtin__.bytes': lambda a: bytes(*a[:0]),
-    '_codecs.encode': _encode,
-  }
-
-
-_TABLE = _table()
 _NESTED = 'torch.storage._load_from_bytes'
 
 
@@ -364,7 +196,7 @@ class _Machine:
       if opcode.name == 'STOP':
         return self._stack.pop()
       self._step(opcode.name, argument)
-    raise _Refused('is cut short: expected a whole pickle')
+    raise values.Refused('is cut short: expected a whole pickle')
 
   def _step(self, name: str, argument: Any) -> None:
     stack = self._stack
@@ -407,11 +239,11 @@ class _Machine:
         self._stack.append(made_list)
       case 'DICT':
         pairs = self._above()
-        keys = _hashable(pairs[::2])
+        keys = values.hashable(pairs[::2])
         self._stack.append(dict(zip(keys, pairs[1::2], strict=True)))
       case 'FROZENSET':
         members = self._above()
-        self._stack.append(frozenset(_hashable(members)))
+        self._stack.append(frozenset(values.hashable(members)))
       case 'APPEND':
         item = stack.pop()
         self._top(list).append(item)
@@ -420,22 +252,22 @@ class _Machine:
         self._top(list).extend(items)
       case 'SETITEM':
         value, key = stack.pop(), stack.pop()
-        (key,) = _hashable([key])
+        (key,) = values.hashable([key])
         self._top(dict)[key] = value
       case 'SETITEMS':
         pairs = self._above()
-        keys = _hashable(pairs[::2])
+        keys = values.hashable(pairs[::2])
         self._top(dict).update(zip(keys, pairs[1::2], strict=True))
       case 'ADDITEMS':
         items = self._above()
-        self._top(set).update(_hashable(items))
+        self._top(set).update(values.hashable(items))
       case 'MEMOIZE':
         self._memo[len(self._memo)] = stack[-1]
       case 'PUT' | 'BINPUT' | 'LONG_BINPUT':
         self._memo[argument] = stack[-1]
       case 'GET' | 'BINGET' | 'LONG_BINGET':
         found = self._memo[argument]
-        filled = isinstance(found, _Unfilled) and found.value is not None
+        filled = isinstance(found, values.Unfilled) and found.value is not None
         stack.append(found.value if filled else found)
       case 'GLOBAL':
         stack.append(_allowed(argument.replace(' ', '.', 1)))
@@ -447,11 +279,11 @@ class _Machine:
         stack.append(self._call(function, arguments))
       case 'BUILD':
         state = stack.pop()
-        stack[-1] = _build(stack[-1], state)
+        stack[-1] = values.build(stack[-1], state)
       case 'BINPERSID':
         stack.append(self._persistent(stack.pop()))
       case _:
-        raise _Refused(f'makes an object by {name}: {_EXPECTED}')
+        raise values.Refused(f'makes an object by {name}: {values.EXPECTED}')
 
   def _above(self) -> list[Any]:
     """Takes what is above the last mark, and the mark."""
@@ -461,38 +293,29 @@ class _Machine:
   def _top(self, kind: type) -> Any:
     """What is on top, if it is a container of this kind."""
     if not isinstance(self._stack[-1], kind):
-      raise _Refused(f'is damaged: a {kind.__name__} is missing: {_EXPECTED}')
+      raise values.Refused(
+        f'is damaged: a {kind.__name__} is missing: {values.EXPECTED}'
+      )
     return self._stack[-1]
 
   def _call(self, function: Any, arguments: Any) -> Any:
-    if not isinstance(function, _Name) or not isinstance(arguments, tuple):
-      raise _Refused(f'calls something without a name: {_EXPECTED}')
+    if not isinstance(function, values.Name) or not isinstance(
+      arguments, tuple
+    ):
+      raise values.Refused(f'calls something without a name: {values.EXPECTED}')
     if function.text == _NESTED:
       if self._depth:
-        raise _Refused(f'has a file in a file in a file: {_EXPECTED}')
+        raise values.Refused(
+          f'has a file in a file in a file: {values.EXPECTED}'
+        )
       return _read_bytes(io.BytesIO(*arguments), self._depth + 1)
-    called = _TABLE[function.text]
+    called = values.TABLE[function.text]
     if called is None:
-      raise _Refused(f'calls {function.text}: {_EXPECTED}')
+      raise values.Refused(f'calls {function.text}: {values.EXPECTED}')
     return called(arguments)
 
 
-def _allowed(name: str) -> _Name:
-  if name not in _TABLE and name != _NESTED:
-    raise _Refused(f'names {name}: {_EXPECTED}')
-  return _Name(name)
-
-
-def _build(made: Any, state: Any) -> Any:
-  """Gives what was just made its state."""
-  if isinstance(made, _Unfilled):
-    _, shape, dtype, fortran, content = state
-    made.value = _array(shape, dtype, fortran, content)
-    return made.value
-  if isinstance(made, _DType):
-    made.order = state[1]
-    return made
-  # What torch notes beside the parameters of a module.
-  if isinstance(made, dict) and set(state) <= {'_metadata'}:
-    return made
-  raise _Refused(f'gives a state to something that has none: {_EXPECTED}')
+def _allowed(name: str) -> values.Name:
+  if name not in values.TABLE and name != _NESTED:
+    raise values.Refused(f'names {name}: {values.EXPECTED}')
+  return values.Name(name)

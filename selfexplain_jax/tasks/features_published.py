@@ -11,13 +11,11 @@ import dataclasses
 from typing import Any
 import zlib
 
-from etils import epath
 import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax.data import corpora
 from selfexplain_jax.data import text_files
 from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.published import features_layout
@@ -25,6 +23,7 @@ from selfexplain_jax.published import neuronpedia
 from selfexplain_jax.published import sources
 from selfexplain_jax.published import splits
 from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import features_documents as documents_lib
 from selfexplain_jax.tasks import task
 
 # Where labels come from, for the manifest: they cannot be executed.
@@ -144,10 +143,12 @@ def _of_layout(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
       vectors[own] = opened[layer].take(index)
     return vectors, {'dictionary': None}
 
-  documents, left_out = _exemplars(folder, target, config, list(opened))
+  documents, left_out = documents_lib.exemplars(
+    folder, target, config, list(opened)
+  )
   notes: dict[str, Any] = {'exemplars_left_out': left_out}
   if documents is None:
-    documents, noted = _corpus(target, config)
+    documents, noted = documents_lib.corpus(target, config)
     notes |= noted
   return _maker(records, shape.width, gather, documents, notes, found)
 
@@ -194,7 +195,7 @@ def _of_neuronpedia(
     'source': kind.source if kind else '',
   }
   site, gather = _directions(found, list(described.values()), target, config)
-  documents, noted = _corpus(target, config)
+  documents, noted = documents_lib.corpus(target, config)
   records = [{**_record(one, n), 'site': site} for n, one in enumerate(found)]
   return _maker(
     records, shape.width, gather, documents, {**notes, **noted}, found
@@ -347,68 +348,3 @@ def _unlabelled(
       records.append(_columns(place, layer, f'published {n}'))
     parts.append(vectors)
   return records, np.concatenate(parts)
-
-
-def _exemplars(
-  folder: epath.Path,
-  target: task.Target,
-  config: ml_collections.ConfigDict,
-  layers: Sequence[int],
-) -> tuple[np.ndarray | None, int]:
-  """The exemplars of test features as documents, each once.
-
-  Those that are padded are left out and counted.
-  """
-  rows: dict[tuple[int, ...], None] = {}
-  padded = 0
-  for ids, where in _rows(folder, config, layers):
-    if not 0 <= ids.min() <= ids.max() < target.config.vocabulary:
-      raise errors.InputError(
-        f'{where} has the token id {ids.max()}: expected below '
-        f'{target.config.vocabulary}, the vocabulary of {target.directory}'
-      )
-    bos, tokenizer = target.tokenizer.bos_id, target.tokenizer
-    # Padding stands before the text.
-    padding = [tokenizer.eos_id]
-    if 'pad_token' in tokenizer.special:
-      padding.append(tokenizer.special_id('pad_token'))
-    for row in ids.reshape(-1, ids.shape[-1]).tolist():
-      if row[0] in padding:
-        padded += 1
-        continue
-      rows[tuple(row if bos in (None, row[0]) else [bos, *row])] = None
-  if not rows:
-    return None, padded
-  most = max(len(row) for row in rows)
-  whole = [row for row in rows if len(row) == most]
-  return np.array(whole, np.int32), padded + len(rows) - len(whole)
-
-
-def _rows(
-  folder: epath.Path, config: ml_collections.ConfigDict, layers: Sequence[int]
-) -> Iterator[tuple[np.ndarray, str]]:
-  """Yields the exemplars of the test features of each layer."""
-  for layer in layers:
-    found = features_layout.exemplars(folder, 'test', layer, config.exemplars)
-    if found is not None and found[1].size:
-      yield found[1], f'{folder}/test/layer{layer}/max_seq_ids.npy'
-
-
-def _corpus(
-  target: task.Target, config: ml_collections.ConfigDict
-) -> tuple[np.ndarray, dict[str, Any]]:
-  """Documents of a text corpus, and a note of it."""
-  asked = config.documents
-  for name in ('scores', 'length'):
-    if asked[name] < 2:
-      raise errors.InputError(
-        f'config.documents.{name} is {asked[name]}: expected at least 2'
-      )
-  if not config.corpus.files:
-    raise errors.InputError(
-      'there are no exemplars and --config.corpus.files is missing: expected '
-      'text files that descriptions are checked on'
-    )
-  corpus = corpora.named(config, target.directory, target.tokenizer)
-  documents, end = corpora.whole(corpus, 0, asked.scores, asked.length)
-  return documents, {'corpus': corpus.note(end)}
