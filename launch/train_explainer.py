@@ -13,11 +13,9 @@ from absl import logging
 import jax
 import ml_collections
 import numpy as np
-import optax
 
 from launch import cli
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import phrasings as phrasings_lib
@@ -29,10 +27,10 @@ from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.explainer import projection
 from selfexplain_jax.explainer import replay
+from selfexplain_jax.explainer import sizes
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
-from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
@@ -79,12 +77,7 @@ def run(
     name: phrasings_lib.find(config.phrasings, spoken)
     for name, spoken in languages.items()
   }
-  shape = dataclasses.replace(
-    huggingface.read_config(config.initial),
-    dtype=config.dtype,
-    # Weights that are trained stay in float32, whatever they are run in.
-    parameter_dtype=config.dtype if config.lora_rank else 'float32',
-  )
+  shape = sizes.shape(config)
   tokenizer = artefact.load_tokenizer(config.initial)
   injection_lib.check(config.injection, config.injection_block, shape.layers)
   # Of all records: others than those of training are asked about, too.
@@ -120,21 +113,16 @@ def run(
     frozen = freezing.Frozen(tuple(config.frozen.names), config.frozen.blocks)
   freezing.check(decoder.abstract(shape), frozen)
   optimizer = optimizer_lib.make(config.optimizer, config.steps, frozen)
-  tokens_per_step = (config.batch + config.replay.batch) * config.row_length
-  tokens = config.steps * tokens_per_step
+  tokens = sizes.tokens(config)
   logging.info(
     'Training: %s examples, %d steps of %d rows of %d tokens, %.2f M tokens, '
-    'roughly %.1f minutes; %s',
+    '%s',
     ', '.join(f'{len(rows_)} {name}' for name, rows_ in chosen.items()),
     config.steps,
     config.batch + config.replay.batch,
     config.row_length,
     tokens / 1e6,
-    estimate.minutes(
-      estimate.training(shape.weights, tokens),
-      mesh_lib.plan_mesh(**config.mesh),
-    ),
-    _memory(config, shape, optimizer),
+    sizes.text(config, shape),
   )
   if dry_run:
     return
@@ -198,7 +186,7 @@ def run(
         functools.partial(pipeline.batches, rows, config.batch),
         replayed,
       ),
-      tokens_per_step=tokens_per_step,
+      tokens_per_step=tokens // config.steps,
       evaluate=watch,
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
@@ -254,33 +242,6 @@ def _of_width(
     name: dataclasses.replace(explained, vectors=none)
     for name, explained in sets.items()
   }
-
-
-def _memory(
-  config: ml_collections.ConfigDict,
-  shape: config_lib.DecoderConfig,
-  optimizer: optax.GradientTransformation,
-) -> str:
-  """Says what the training takes, in all and on each device."""
-  mesh = mesh_lib.plan_mesh(**config.mesh)
-  model = decoder.abstract(shape)
-  trained: decoder.Decoder | lora.Lora = model
-  held = estimate.Memory(0, 0, 0)
-  if config.lora_rank:
-    held = estimate.memory(model, mesh)
-    trained = lora.abstract(model, config.lora_rank, config.lora_embedding)
-  state = estimate.memory(trained, mesh)
-  optimizer_state = jax.eval_shape(optimizer.init, trained)
-  taken = held + state + state + estimate.memory(optimizer_state, mesh)
-  rows = config.batch + config.replay.batch
-  step = estimate.step_bytes(shape, rows, config.row_length, mesh, trained=True)
-  return (
-    f'{state.parameters / 1e6:.2f} M weights trained'
-    + (f' of {held.parameters / 1e6:.2f} M' if config.lora_rank else '')
-    + f'; weights, gradients and optimizer {estimate.gigabytes(taken.total)}, '
-    f'on each of {mesh.size} devices {estimate.gigabytes(taken.device)}, and '
-    f'roughly {estimate.gigabytes(step)} for a step'
-  )
 
 
 def _projection(

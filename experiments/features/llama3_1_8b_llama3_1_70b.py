@@ -16,8 +16,10 @@ takes 141 GB.
     --config.explanations.published.folder=CONVERTED
 
 on every host of a slice of 64 chips, such as v5litepod-64. `--dry_run` prints
-how long it takes and what it needs of each chip. Judge and simulator are the
-paper's; the judge's key is in OPENAI_API_KEY.
+that the tuning takes roughly 55.2 minutes; 1656.75 M weights trained of
+70553.71 M; weights, gradients and optimizer 168 GB, on each of 64 devices 2.62
+GB, and roughly 0.112 GB for a step. Judge and simulator are the paper's; the
+judge's key is in OPENAI_API_KEY.
 """
 
 import ml_collections

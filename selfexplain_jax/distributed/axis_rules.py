@@ -25,6 +25,8 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
   'mlp': 'tensor',
   'norm': None,
   'rank': None,
+  # Of factors whose other axis is not split over it.
+  'split_rank': 'fsdp',
   # Activations.
   'batch': ('data', 'fsdp'),
   'sequence': None,

@@ -34,8 +34,8 @@ class Factors(nnx.Module):
       down = jax.random.normal(subkey, (stack, rows, rank)) * rows**-0.5
       up = jnp.zeros((stack, rank, columns))
       factors = (
-        nnx.Param(down, axes=('layers', row_axis, 'rank')),
-        nnx.Param(up, axes=('layers', 'rank', column_axis)),
+        nnx.Param(down, axes=('layers', row_axis, _rank_axis(row_axis))),
+        nnx.Param(up, axes=('layers', _rank_axis(column_axis), column_axis)),
       )
       setattr(self, f'{name}_down', factors[0])
       setattr(self, f'{name}_up', factors[1])
@@ -51,6 +51,11 @@ class Factors(nnx.Module):
       changed = weight.astype(down.dtype) + down @ up
       setattr(merged, name, matrix.replace(changed.astype(weight.dtype)))
     return merged
+
+
+def _rank_axis(other: str) -> str:
+  """The name of a factor's axis of rank r: one of its two axes is split."""
+  return 'rank' if other == 'width' else 'split_rank'
 
 
 class Lora(nnx.Module):

@@ -31,6 +31,7 @@ from selfexplain_jax.interventions import run
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import generate
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import lora
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
@@ -72,6 +73,7 @@ def _training(
 ) -> tuple[dict[str, list[jax.Array]], dict[str, Any]]:
   """Trains for three steps as the binaries do, on text and on questions.
 
+  The latter whole, and through an adapter.
   Questions show vectors of the model's own width, and of another one through
   projections.
 
@@ -112,6 +114,9 @@ def _training(
     layer_blocks=layer_blocks.LayerBlocks(((0, 0), (0, 1), (1, 1))),
     projection_CxExD=random.normal(size=(3, width, other)),
   )
+  adapter = lora.initialize(
+    model, 4, jax.random.key(1), jax.sharding.get_mesh(), embedding=False
+  )
   text_step: Any = language_modelling.make_step(optimizer)
   losses: dict[str, list[jax.Array]] = {}
   kept = True
@@ -121,6 +126,12 @@ def _training(
       'questions',
       train_step.Trained(model, shown.parameters),
       train_step.make_step(optimizer, shown, 0.5),
+      questions,
+    ),
+    (
+      'adapter',
+      train_step.Trained(adapter, shown.parameters),
+      train_step.make_step(optimizer, shown, 0.5, model),
       questions,
     ),
     (

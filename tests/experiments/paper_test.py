@@ -9,9 +9,15 @@ from absl.testing import parameterized
 
 from experiments import paper
 from launch import flow
+from selfexplain_jax import estimate
 from selfexplain_jax.data import phrasings
+from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import injection
+from selfexplain_jax.explainer import sizes
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import huggingface
 from selfexplain_jax.tasks import table
+from tests.models import real
 
 _FOLDER = pathlib.Path(__file__).parents[2] / 'experiments'
 # Every file of a task that is named after a model.
@@ -20,6 +26,14 @@ _FILES = sorted(
   for task in ('features', 'patching', 'ablation')
   for path in (_FOLDER / task).glob('*[0-9]b_*.py')
 )
+
+
+def _told(config, folder):
+  """What a dry run of `train_explainer` prints of minutes and memory."""
+  tuned = config.copy_and_resolve_references().explainer
+  real.write(tuned.initial, pathlib.Path(folder))
+  tuned.initial = folder
+  return sizes.text(tuned, sizes.shape(tuned))
 
 
 class PaperTest(parameterized.TestCase):
@@ -58,6 +72,26 @@ class PaperTest(parameterized.TestCase):
     self.assertIn(config.explainer.injection, injection.MODES)
     language = table.task(task).language
     self.assertNotEmpty(phrasings.find(config.explainer.phrasings, language))
+
+  @parameterized.parameters(*_FILES)
+  def test_says_what_a_dry_run_prints(self, name):
+    module = importlib.import_module(name)
+    told = _told(module.get_config(), self.create_tempdir().full_path)
+    said = ' '.join(module.__doc__.split())
+    self.assertIn(f'prints that the tuning takes {told}', said)
+
+  def test_real_models_have_their_published_sizes(self):
+    for name, expected in (
+      (paper.LLAMA, 8_030_261_248),
+      (paper.LLAMA_70B, 70_553_706_496),
+      (paper.QWEN, 8_190_735_360),
+      (paper.GEMMA, 9_241_705_984),
+    ):
+      folder = pathlib.Path(self.create_tempdir().full_path)
+      real.write(name, folder)
+      model = decoder.abstract(huggingface.read_config(folder))
+      found = estimate.memory(model, mesh_lib.plan_mesh())
+      self.assertEqual(found.parameters, expected, name)
 
   def test_chat_models_are_asked_in_chats(self):
     for name in _FILES:

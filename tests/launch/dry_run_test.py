@@ -14,6 +14,7 @@ import ml_dtypes
 import numpy as np
 
 from experiments import evaluation
+from experiments import paper
 from experiments.features import dictionary
 from experiments.features import dump
 from experiments.patching import llama3_1_8b_self
@@ -28,34 +29,11 @@ from selfexplain_jax.activations import writer
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.tasks import patching
+from tests.models import real
 from tests.models import text_tokenizers
 
 # Llama-3.1-8B.
 _V, _D, _L, _H, _KV, _W, _M = 128_256, 4096, 32, 32, 8, 128, 14_336
-_CONFIG = dict(
-  model_type='llama',
-  vocab_size=_V,
-  hidden_size=_D,
-  num_hidden_layers=_L,
-  num_attention_heads=_H,
-  num_key_value_heads=_KV,
-  head_dim=_W,
-  intermediate_size=_M,
-  max_position_embeddings=131_072,
-  rms_norm_eps=1e-5,
-  rope_theta=500_000.0,
-  rope_scaling=dict(
-    rope_type='llama3',
-    factor=8.0,
-    low_freq_factor=1.0,
-    high_freq_factor=4.0,
-    original_max_position_embeddings=8192,
-  ),
-  tie_word_embeddings=False,
-  torch_dtype='bfloat16',
-  bos_token_id=128_000,
-  eos_token_id=128_001,
-)
 _BLOCK = 2 * _D * _W * (_H + _KV) + 3 * _D * _M
 _NORMS = (2 * _L + 1) * _D
 _PARAMETERS = _L * _BLOCK + 2 * _V * _D + _NORMS
@@ -75,7 +53,7 @@ class DryRunTest(absltest.TestCase):
     self.folder = pathlib.Path(self.create_tempdir().full_path)
     self.target = self.folder / '8b'
     self.tokenizer = text_tokenizers.write_llama(self.target)
-    (self.target / 'config.json').write_text(json.dumps(_CONFIG))
+    real.write(paper.LLAMA, self.target)
 
   def told(self, stage, config):
     """What a dry run says, in one line; it leaves nothing behind."""
