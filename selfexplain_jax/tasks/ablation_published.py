@@ -82,7 +82,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   notes = {
     'files': [text_files.note(name) for name in names],
     'left_out': reader.left_out,
-    'rendered_otherwise': reader.rendered_otherwise,
+    'rendered': reader.rendered,
     'also_in_train': splits.shared(reader.records, ('group', 'text')),
   }
   records = splits.with_balance(reader.records)
@@ -95,8 +95,9 @@ class _Reader:
   Attributes:
     records: so far.
     left_out: how many rows are no records, by reason.
-    rendered_otherwise: prompts that are not what the target's template makes
-      of their messages now.
+    rendered: how many prompts are chats that the target's template renders
+      `otherwise` than the file has them, which are taken as they are; and how
+      many end before the assistant's turn, and are rendered `anew`.
   """
 
   def __init__(self, target: task.Target, config: ml_collections.ConfigDict):
@@ -108,13 +109,13 @@ class _Reader:
       'no_single_token': 0,
       'contradicts_itself': 0,
     }
-    self.rendered_otherwise = 0
+    self.rendered = {'otherwise': 0, 'anew': 0}
 
   def add(self, row: hints.Hinted, split: str) -> None:
     """Adds the record of a row, if it is one."""
     tokenizer = self._target.tokenizer
-    hinted = self._ids(row.hinted_prompt, row.where)
-    plain = self._ids(row.plain_prompt, row.where)
+    hinted = self._ids(row, row.hinted_prompt, row.hinted_user)
+    plain = self._ids(row, row.plain_prompt, row.plain_user)
     start, end, instead = difference(hinted, plain)
     clean, treated = (
       tokens.output(tokenizer, f' {said}')
@@ -133,12 +134,6 @@ class _Reader:
     if reason:
       self.left_out[reason] += 1
       return
-    messages = [{'role': 'user', 'content': row.hinted_user}]
-    if row.system:
-      messages.insert(0, {'role': 'system', 'content': row.system})
-    rendered = tokenizer.render(messages, answering=True)
-    whole = row.hinted_prompt.removesuffix(_BEGUN)
-    self.rendered_otherwise += whole != rendered
     record = {
       'task': ablation.NAME,
       'split': splits.split(split, row.question, self._config),
@@ -162,17 +157,27 @@ class _Reader:
     }
     self.records.append({**record, 'answer': ablation.answer(record)})
 
-  def _ids(self, prompt: str, where: str) -> list[int]:
+  def _ids(self, row: hints.Hinted, prompt: str, user: str) -> list[int]:
     """The ids of a whole chat, up to where the answer goes on."""
     tokenizer = self._target.tokenizer
-    ids = tokenizer.encode(prompt.removesuffix(_BEGUN) + _BEGUN)
+    messages = [{'role': 'user', 'content': user}]
+    if row.system:
+      messages.insert(0, {'role': 'system', 'content': row.system})
+    rendered = tokenizer.render(messages, answering=True)
+    turn = rendered.rpartition(user.strip())[2]
+    whole = prompt.removesuffix(_BEGUN)
+    if not whole.endswith(turn):
+      self.rendered['anew'] += 1
+      whole = rendered
+    self.rendered['otherwise'] += whole != rendered
+    ids = tokenizer.encode(whole + _BEGUN)
     bos = tokenizer.bos_id
     if bos is not None and ids[0] != bos:
       ids = [bos, *ids]
     if bos in ids[1:]:
       raise errors.InputError(
-        f'{where}: the prompt has BOS inside, or twice: expected it at most at '
-        'the beginning'
+        f'{row.where}: the prompt has BOS inside, or twice: expected it at '
+        'the beginning alone'
       )
     return ids
 

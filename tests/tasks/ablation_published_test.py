@@ -59,7 +59,7 @@ class AblationPublishedTest(parameterized.TestCase):
     maker = _with(self._folder, lambda rows: None)
     published = parquet.read_table(folder / 'data/train-0.parquet').to_pylist()
     self.assertEqual(set(maker.notes['left_out'].values()), {0})
-    self.assertEqual(maker.notes['rendered_otherwise'], 0)
+    self.assertEqual(maker.notes['rendered'], {'otherwise': 0, 'anew': 0})
     tokenizer = target.tokenizer
     for record, row in zip(maker.records, published, strict=False):
       chat = [
@@ -94,7 +94,8 @@ class AblationPublishedTest(parameterized.TestCase):
       rows[1]['changed_pred_bc_hint'] = not rows[1]['changed_pred_bc_hint']
       rows[2]['zeroshot_prediction'] = 'none of these'
       for kind in ('hint', 'original'):
-        rows[3][f'{kind}_prompt_full'] += ' and' * 500
+        whole = rows[3][f'{kind}_prompt_full']
+        rows[3][f'{kind}_prompt_full'] = whole.replace('These', ' and' * 500)
 
     notes = _with(self._folder, change).notes
     self.assertEqual(
@@ -113,7 +114,19 @@ class AblationPublishedTest(parameterized.TestCase):
         whole = rows[0][f'{kind}_prompt_full']
         rows[0][f'{kind}_prompt_full'] = whole.replace('These', 'Today, these')
 
-    self.assertEqual(_with(self._folder, change).notes['rendered_otherwise'], 1)
+    notes = _with(self._folder, change).notes
+    self.assertEqual(notes['rendered'], {'otherwise': 2, 'anew': 0})
+
+  def test_prompts_without_a_turn_to_answer_in_are_rendered(self):
+    def change(rows: Rows) -> None:
+      for kind in ('hint', 'original'):
+        user = rows[0][f'{kind}_user_prompt']
+        rows[0][f'{kind}_prompt_full'] = f'{rows[0]["system_prompt"]} {user}'
+
+    changed = _with(self._folder, change)
+    self.assertEqual(changed.notes['rendered'], {'otherwise': 0, 'anew': 2})
+    whole = _with(self._folder, lambda rows: None)
+    self.assertEqual(changed.records, whole.records)
 
   @parameterized.named_parameters(
     (
