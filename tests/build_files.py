@@ -26,7 +26,10 @@ HEADER = """\
 # Written by `python -m tests.build_files --write` from the imports.
 """
 RULES = ('py_binary', 'py_library', 'py_test')
-DATA_PATTERNS = ('**/*.css', '**/*.html', '**/*.j2', '**/*.js', '**/*.json')
+DATA_PATTERNS = tuple(
+  f'**/*.{ending}'
+  for ending in 'css html j2 js json pkl pt safetensors'.split()
+)
 # What studies found, which no program needs to run.
 RESULTS = 'experiments/results'
 
