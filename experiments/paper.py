@@ -103,12 +103,12 @@ def flow(
   tuned.evaluate_every, tuned.checkpoint_every = 2000, 500
   config.evaluation = evaluation.get_config()
 
-  _follow(config, 'target', (config.explanations, tuned, config.evaluation))
-  _follow(config, 'initial', (tuned, config.evaluation))
+  follow(config, 'target', (config.explanations, tuned, config.evaluation))
+  follow(config, 'initial', (tuned, config.evaluation))
   stages = (config.explanations, tuned, config.evaluation)
-  _follow(config, 'dtype', stages)
+  follow(config, 'dtype', stages)
   for axis in _AXES:
-    _follow(config.mesh, axis, [stage.mesh for stage in stages])
+    follow(config.mesh, axis, [stage.mesh for stage in stages])
   return config
 
 
@@ -156,12 +156,12 @@ def gemma_features(initial: str) -> ml_collections.ConfigDict:
     steps=5_000,
   )
   config.dictionary = ''
-  _follow(config, 'dictionary', (config.explanations, config.evaluation))
+  follow(config, 'dictionary', (config.explanations, config.evaluation))
   config.evaluation.judge.update(dict(kind='endpoint', model='gpt-4.1-mini'))
   return config
 
 
-def _follow(
+def follow(
   config: ml_collections.ConfigDict,
   name: str,
   followers: Sequence[ml_collections.ConfigDict],

@@ -11,12 +11,14 @@ from typing import Any
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import jax
 import ml_collections
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
 from experiments import paper
+from experiments import published_evaluation
 from experiments.ablation import published as ablation_config
 from experiments.features import published as features_config
 from experiments.patching import published as patching_config
@@ -25,9 +27,26 @@ from selfexplain_jax import files
 from selfexplain_jax.data import explanations as explanations_lib
 from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
+from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
 from tests.dictionary import damaged_test as dictionary_cases
 from tests.published import made
 
+# As the authors' config words questions, and names the tokens around vectors.
+_YAML = """
+continuous_tokens:
+  begin_continuous: "<|reserved_special_token_10|>"
+  end_continuous: "<|reserved_special_token_11|>"
+  continuous_rep: "<|reserved_special_token_12|>"
+train:
+  tasks:
+    act_patch:
+      question_types:
+        generative_explanation:
+          prompts:
+            - "With {begin_continuous}{feature}{end_continuous} in {layer} at
+              {tokens} of <<<{input}>>>, what comes?\\n"
+"""
 _ARMS = ('self', 'majority')
 
 
@@ -107,6 +126,37 @@ class PublishedTest(parameterized.TestCase):
       [sum(line) for line in matrix], [len(rows) - changed, changed]
     )
     self.assertEqual(set(figures['rows']), set(_ARMS))
+
+  def test_a_published_explainer(self):
+    data = _folder() / 'patching_of_published'
+    model, _ = _target('llama')
+    made.write_patching(data, (model, _), chat=False)
+    adapter = lora.Lora(model, 2, jax.random.key(0), embedding=False)
+    checkpoint = _folder() / 'adapter'
+    peft.save(adapter, model, checkpoint, str(_folder() / 'llama'))
+    yaml = _folder() / 'authors.yaml'
+    yaml.write_text(_YAML)
+    config = published_evaluation.get_config('patching')
+    config.target, config.dtype = str(_folder() / 'llama'), 'float32'
+    self._published(config.explanations, data)
+    config.explainer.update(
+      dict(
+        checkpoint=str(checkpoint),
+        tokenizer=str(_folder() / 'llama'),
+        phrasings=str(yaml),
+      )
+    )
+    config.evaluation.arms = ('self', 'untrained')
+    figures = _run(config, self._out)
+    self.assertEqual(figures['published'], {'self': str(checkpoint)})
+    self.assertEqual(figures['disagreements_with_store'], 0)
+    # A new adapter changes nothing: it says what the model itself does.
+    said = {}
+    for row in parquet.read_table(
+      f'{self._out}/evaluation/predictions.parquet'
+    ).to_pylist():
+      said.setdefault(row['arm'], []).append(row['output'])
+    self.assertLen(said['self'], figures['n'])
 
   def test_ablation(self):
     data = _folder() / 'ablation'
