@@ -31,6 +31,7 @@ def run(
   cli.require(config, 'target', 'dictionary')
   cli.require_least(config, batch=1)
   cli.require_least(config.documents, start=0, count=1, length=2)
+  cli.require_mesh(config, dry_run)
   name = files.path(workdir) / 'metrics.json'
   shape = huggingface.read_config(config.target)
   if not cli.finished(config, workdir, name.name):
@@ -46,7 +47,10 @@ def run(
       ', '.join(found.models) or 'no model',
       documents.tokens.size / 1e6,
       8 * shape.width * found.features / len(found.layers) / 1e9,
-      estimate.minutes(_work(shape.weights, shape.width, found, documents)),
+      estimate.minutes(
+        _work(shape.weights, shape.width, found, documents),
+        mesh_lib.plan_mesh(**config.mesh),
+      ),
     )
     if dry_run:
       return

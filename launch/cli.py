@@ -22,6 +22,7 @@ from ml_collections import config_flags
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import later_fields
+from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.judges import chat
 from selfexplain_jax.models import artefact
@@ -290,6 +291,16 @@ def require_dtype(config: ml_collections.ConfigDict) -> None:
     raise errors.InputError(
       f'config has dtype={dtype!r}: expected {" or ".join(artefact.DTYPES)}'
     )
+
+
+def require_mesh(config: ml_collections.ConfigDict, dry_run: bool) -> None:
+  """Checks that there are the devices of `config.mesh`; a dry run needs none.
+
+  Raises:
+    errors.InputError: if there are not, or the mesh makes no sense.
+  """
+  make = mesh_lib.plan_mesh if dry_run else mesh_lib.make_mesh
+  make(**field(config, 'mesh'))
 
 
 def field(config: ml_collections.ConfigDict, name: str) -> Any:

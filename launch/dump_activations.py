@@ -63,6 +63,7 @@ def run(
   cli.require(config, 'target')
   cli.require_least(config, seed=0, prompts_per_shard=1)
   cli.require_dtype(config)
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'manifest.json'):
     return
 

@@ -47,6 +47,7 @@ def run(
   explainers = {k: v for k, v in config.explainers.items() if v}
   if explainers:
     cli.require(config, 'explainers.self', 'initial')
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 

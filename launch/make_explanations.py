@@ -29,13 +29,17 @@ def run(
   cli.require_dtype(config)
   task = table.task(config.task)
   prepare = table.maker(config.task, config.get('maker', table.EFFECTS))
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'manifest.json'):
     return
 
-  mesh = mesh_lib.make_mesh(**config.mesh)
+  # A dry run may be for other devices than there are.
+  mesh = mesh_lib.make_mesh(**({} if dry_run else config.mesh))
   with jax.set_mesh(mesh):
     # The target, and what else this question type needs.
-    target = task_lib.open_target(config.target, mesh, config.dtype)
+    target = task_lib.open_target(
+      config.target, mesh, config.dtype, mesh_lib.plan_mesh(**config.mesh)
+    )
     maker = prepare(target, config)
     logging.info('Explaining: %s', maker.plan)
     if dry_run:

@@ -39,6 +39,7 @@ def run(
     config, seed=0, steps=1, batch=1, row_length=2, checkpoint_every=1
   )
   cli.require_least(config.world, world_seed=0, known_seed=0, corpus_seed=0)
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 

@@ -60,6 +60,7 @@ def run(
     checkpoint_every=1,
   )
   cli.require_least(config.evaluation, documents=0, batch=1)
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 

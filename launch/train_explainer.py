@@ -63,6 +63,7 @@ def run(
   cli.require_dtype(config)
   cli.require_least(config.replay, batch=0, weight=0)
   cli.require_least(config.projection, rows=1)
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 

@@ -58,6 +58,7 @@ def run(
     checkpoint_every=1,
   )
   cli.require_dtype(config)
+  cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return
 
@@ -81,7 +82,10 @@ def run(
     config.batch,
     config.length,
     tokens / 1e6,
-    estimate.minutes(estimate.training(shape.weights, tokens)),
+    estimate.minutes(
+      estimate.training(shape.weights, tokens),
+      mesh_lib.plan_mesh(**config.mesh),
+    ),
   )
   if dry_run:
     return

@@ -15,7 +15,6 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.data import samples
@@ -162,9 +161,7 @@ class Maker:
     records = 2 * cells * sum(config.quota.values())
     runs = cells * sum(config.quota.values()) * (8 * config.rounds - 6)
     tokens = (runs + len(self.asked)) * max(map(len, self.asked.prompts.ids))
-    minutes = estimate.minutes(
-      estimate.forward(self.target.config.weights, tokens)
-    )
+    minutes = self.target.minutes(tokens)
     return (
       f'{cells} kinds of ablations; at most {records} records, roughly '
       f'{minutes:.1f} minutes'

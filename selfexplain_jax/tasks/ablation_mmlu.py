@@ -14,7 +14,6 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import chance
 from selfexplain_jax.data import mmlu
@@ -134,10 +133,10 @@ class Maker:
     longest = max(len(hinted.ids) for hinted in self.asked)
     # In bfloat16 everything is run in two batch shapes.
     forwards = count * (4 if shape.dtype == 'bfloat16' else 2)
-    work = estimate.forward(shape.weights, forwards * longest)
+    minutes = self.target.minutes(forwards * longest)
     return (
       f'{count} questions, {forwards} forwards of {longest} tokens, roughly '
-      f'{estimate.minutes(work):.1f} minutes'
+      f'{minutes:.1f} minutes'
     )
 
   def make(self, kept: files.PathLike | None = None) -> task.Made:

@@ -19,7 +19,6 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import corpora
 from selfexplain_jax.data import prompts as prompts_lib
@@ -69,9 +68,7 @@ class Maker:
     """The sizes of the work, in one line."""
     asked = self.config.documents
     tokens = (asked.labels + asked.scores) * asked.length
-    minutes = estimate.minutes(
-      estimate.forward(self.target.config.weights, tokens)
-    )
+    minutes = self.target.minutes(tokens)
     return (
       f'{self.dictionary.features} features of '
       f'{len(self.dictionary.layers)} layers, '

@@ -16,7 +16,6 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax import progress
 from selfexplain_jax.data import chance
@@ -231,7 +230,7 @@ class Maker:
     forwards = twice * (cells + 2 * len(self.pairs)) + len(self.pairs)
     tokens = forwards * self.pairs.tokens.shape[1]
     gigabytes = records * (4 * shape.width + _BYTES_PER_RECORD) / 1e9
-    minutes = estimate.minutes(estimate.forward(shape.weights, tokens))
+    minutes = self.target.minutes(tokens)
     return (
       f'{len(self.pairs)} pairs, {cells} cells, {forwards} forwards of '
       f'{self.pairs.tokens.shape[1]} tokens; at most {records} records, '

@@ -14,7 +14,6 @@ import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
@@ -125,7 +124,7 @@ class Maker:
     runs = cells * sum(config.quota.values()) * (8 * config.rounds - 6)
     tokens = runs * max(len(ids) for ids in self.prompts.ids)
     gigabytes = records * (4 * shape.width + _BYTES_PER_RECORD) / 1e9
-    minutes = estimate.minutes(estimate.forward(shape.weights, tokens))
+    minutes = self.target.minutes(tokens)
     return (
       f'{cells} kinds of cells; at most {records} records, {gigabytes:.3f} GB, '
       f'roughly {minutes:.1f} minutes'

@@ -11,8 +11,10 @@ import ml_collections
 import numpy as np
 import pyarrow as pa
 
+from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
+from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import config as config_lib
@@ -83,6 +85,8 @@ class Target:
     config: its shape.
     tokenizer: its tokenizer.
     directory: where it is read from.
+    mesh: what its weights are for; devices of it need not be there to tell how
+      long work takes. None for those of this job.
   """
 
   def __init__(
@@ -92,9 +96,11 @@ class Target:
     directory: str,
     load: Callable[[], decoder.Decoder],
     hash_weights: Callable[[], str],
+    mesh: mesh_lib.AnyMesh | None = None,
   ):
     """Takes what reads the weights, and what hashes them."""
     self.config, self.tokenizer, self.directory = config, tokenizer, directory
+    self.mesh = mesh
     self._load, self._hash_weights = load, hash_weights
 
   @functools.cached_property
@@ -106,6 +112,11 @@ class Target:
   def weight_hash(self) -> str:
     """Digest of its weights, as they are stored."""
     return self._hash_weights()
+
+  def minutes(self, tokens: float) -> float:
+    """Returns how long it takes to run it on some tokens, roughly."""
+    work = estimate.forward(self.config.weights, tokens)
+    return estimate.minutes(work, self.mesh)
 
   @classmethod
   def of(
@@ -122,7 +133,10 @@ class Target:
 
 
 def open_target(
-  directory: str, mesh: jax.sharding.Mesh, dtype: str = 'float32'
+  directory: str,
+  mesh: jax.sharding.Mesh,
+  dtype: str = 'float32',
+  planned: mesh_lib.AnyMesh | None = None,
 ) -> Target:
   """Opens a model's directory as a target.
 
@@ -130,6 +144,7 @@ def open_target(
     directory: of the model.
     mesh: where its parameters go.
     dtype: of activations and parameters.
+    planned: what work is told for, if not for that mesh.
 
   Raises:
     errors.InputError: if the directory holds no model; and once the weights
@@ -144,6 +159,7 @@ def open_target(
     directory,
     lambda: artefact.load(directory, mesh, dtype)[0],
     lambda: huggingface.weight_hash(directory),
+    planned or mesh,
   )
 
 

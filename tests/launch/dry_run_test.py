@@ -15,12 +15,14 @@ import numpy as np
 
 from experiments import evaluation
 from experiments import paper
+from experiments.ablation import mmlu
 from experiments.features import dictionary
 from experiments.features import dump
 from experiments.patching import llama3_1_8b_self
 from experiments.world import pretrain
 from launch import dump_activations
 from launch import evaluate_fidelity
+from launch import make_explanations
 from launch import pretrain_target
 from launch import train_dictionary
 from launch import train_explainer
@@ -189,6 +191,32 @@ class DryRunTest(absltest.TestCase):
       },
     )
     made.finish()
+
+  def test_making_an_ablation_set(self):
+    chat = self.folder / 'chat'
+    tokenizer = text_tokenizers.write_llama(chat, chat=True)
+    real.write(paper.LLAMA_INSTRUCT, chat)
+    lines = [
+      dict(
+        question=f'Which is {n}?', choices=['a', 'b', 'c', 'd'], answer=n % 4
+      )
+      for n in range(40)
+    ]
+    questions = self.folder / 'questions.jsonl'
+    questions.write_text('\n'.join(map(json.dumps, lines)))
+    config = mmlu.get_config()
+    config.target, config.questions = str(chat), str(questions)
+    config.dtype, config.mesh.fsdp = 'bfloat16', _CHIPS
+    told = self.told(make_explanations, config)
+    found = re.search(r'(\d+) forwards of (\d+) tokens', told)
+    self.assertIsNotNone(found)
+    # With the hint and without, in two batch shapes.
+    self.assertEqual(int(found[1]), 4 * 40)
+    system = len(tokenizer.encode(config.system))
+    self.assertBetween(int(found[2]), system + 40, system + 200)
+    flops = 2 * _WEIGHTS * int(found[1]) * int(found[2])
+    minutes = flops / (_TPU * _CHIPS) / 60
+    self.assertIn(f'roughly {minutes:.1f} minutes', told)
 
   def test_tuning(self):
     flow = llama3_1_8b_self.get_config()
