@@ -217,17 +217,20 @@ class Maker:
   def plan(self) -> str:
     """The sizes of the work, in one line."""
     config, shape = self.config, self.target.config
-    cells = int(np.sum(self.pairs.aligned >= 0)) * len(self.blocks)
-    kinds = 2 * len(counterfact_prompts.PLACES) * len(self.blocks)
-    records = 0
+    blocks = len(self.blocks)
+    most = 2 * len(counterfact_prompts.PLACES) * blocks
+    cells = records = again = 0
     for split, quota in config.quota.items():
       own = np.array([s == split for s in self.pairs.split])
-      every = int(np.sum(self.pairs.aligned[own] >= 0)) * len(self.blocks)
-      records += min(every, kinds * quota) if quota else every
-    # Base prompts, counterfactual ones for the search and for the vectors, and
-    # in bfloat16 everything is run in two batch shapes.
-    twice = 2 if shape.dtype == 'bfloat16' else 1
-    forwards = twice * (cells + 2 * len(self.pairs)) + len(self.pairs)
+      every = int(np.sum(self.pairs.aligned[own] >= 0)) * blocks
+      cells += every
+      records += min(every, most * quota) if quota else every
+      # In bfloat16 up to twice of what is kept is run in another batch shape.
+      again += min(every, 2 * most * quota) if quota else every
+    # Besides, base prompts are run as they are, and the others both for the
+    # search and for the vectors.
+    again = again if shape.dtype == 'bfloat16' else 0
+    forwards = cells + again + 3 * len(self.pairs)
     tokens = forwards * self.pairs.tokens.shape[1]
     gigabytes = records * (4 * shape.width + _BYTES_PER_RECORD) / 1e9
     minutes = self.target.minutes(tokens)

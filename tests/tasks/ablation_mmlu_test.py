@@ -182,6 +182,24 @@ class MakeTest(parameterized.TestCase):
     self.assertBetween(letters[True], 4, 18)
     self.assertLen({h.hint for h in asked}, 4)
 
+  def test_outputs_that_end_a_turn_are_dropped(self):
+    records = _made().records
+    end = records[0]['clean_id']
+    expected = [
+      r for r in records if end not in (r['clean_id'], r['treated_id'])
+    ]
+    maker = _maker(shares=dict(validation=0.3, test=0.3))
+    kind = type(maker.target.tokenizer)
+    with mock.patch.object(
+      kind, 'end_ids', new_callable=mock.PropertyMock, return_value=(end,)
+    ):
+      made = maker.make()
+    self.assertBetween(len(expected), 1, len(records) - 1)
+    self.assertCountEqual(
+      [record['group'] for record in made.records],
+      [record['group'] for record in expected],
+    )
+
   def test_a_quota_balances(self):
     made = _maker(quota=dict(train=5, validation=1, test=1)).make()
     cells = collections.Counter(

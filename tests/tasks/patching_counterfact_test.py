@@ -192,6 +192,32 @@ class MakeTest(parameterized.TestCase):
       with self.assertRaisesRegex(errors.InputError, 'nothing to ask'):
         _maker(require_right=True).make()
 
+  def test_outputs_that_end_a_text_are_dropped(self):
+    records = _made().records
+    said = collections.Counter(r['treated_id'] for r in records if r['changed'])
+    end, _ = said.most_common(1)[0]
+    maker = _maker()
+    kind = type(maker.target.tokenizer)
+    with (
+      mock.patch.object(stability, 'BATCH', 128),
+      mock.patch.object(
+        kind, 'end_ids', new_callable=mock.PropertyMock, return_value=(end,)
+      ),
+    ):
+      made = maker.make()
+    expected = [
+      r for r in records if end not in (r['clean_id'], r['treated_id'])
+    ]
+    self.assertLess(len(expected), len(records))
+    self.assertCountEqual(
+      [(r['text'], r['position'], r['first_layer']) for r in made.records],
+      [(r['text'], r['position'], r['first_layer']) for r in expected],
+    )
+    dropped = sum(
+      split['dropped_says_the_end'] for split in made.notes['splits'].values()
+    )
+    self.assertEqual(dropped, len(records) - len(expected))
+
   def test_an_answer_is_right_with_or_without_a_space(self):
     maker = _maker()
     encode, answer = maker.target.tokenizer.encode, maker.pairs.base[0].object
@@ -210,6 +236,11 @@ class MakeTest(parameterized.TestCase):
       f'4 pairs, {cells} cells, {cells + 12} forwards of {longest} tokens; at '
       f'most {cells} records, ',
     )
+    # In bfloat16 every cell is run in two batch shapes.
+    target = text_targets.target('llama')
+    target.config = dataclasses.replace(target.config, dtype='bfloat16')
+    twice = dataclasses.replace(maker, target=target)
+    self.assertIn(f' {2 * cells + 12} forwards of ', twice.plan)
     small = _maker(quota=dict(train=1, validation=1, test=1))
     self.assertIn(f'at most {3 * 2 * 8 * 2} records', small.plan)
 
