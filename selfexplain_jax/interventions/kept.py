@@ -25,7 +25,6 @@ def run(
   folder: files.PathLike | None,
   inputs: dict[str, Any],
   arrays: list[np.ndarray],
-  count: int,
   compute: Callable[[], effects_lib.Effects],
 ) -> effects_lib.Effects:
   """Returns effects that were kept, or computes and keeps them.
@@ -34,7 +33,6 @@ def run(
     folder: a workdir; None to keep nothing.
     inputs: JSON, what the effects depend on.
     arrays: what they depend on besides.
-    count: number of effects.
     compute: runs the part.
   """
   if folder is None:
@@ -46,7 +44,7 @@ def run(
     *(f'{a.dtype.str}{a.shape}'.encode() + a.tobytes() for a in arrays),
   )
   name = files.path(folder) / _FOLDER / f'{key[:32]}.npz'
-  kept = _read(name, count)
+  kept = _read(name)
   if kept is None:
     kept = compute()
     content = io.BytesIO()
@@ -55,15 +53,13 @@ def run(
   return kept
 
 
-def _read(name: Any, count: int) -> effects_lib.Effects | None:
+def _read(name: Any) -> effects_lib.Effects | None:
   """Reads a part; None if there is none, or it is damaged."""
   if not name.exists():
     return None
   try:
     with np.load(io.BytesIO(name.read_bytes()), allow_pickle=False) as found:
-      kept = effects_lib.Effects(**{n: found[n] for n in found.files})
-    if {len(kept.token), len(kept.margin), len(kept.written)} == {count}:
-      return kept
+      return effects_lib.Effects(**{n: found[n] for n in found.files})
   except (OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile):
     pass  # Zip files hold checksums.
   logging.warning('%s is damaged: this part is run again', name)

@@ -169,7 +169,6 @@ class Search:
       self.kept,
       inputs,
       arrays,
-      len(drawn),
       lambda: effects_lib.run_patched(
         self.target.model, self.cells(drawn, self.means(chunk), first), batch
       ),

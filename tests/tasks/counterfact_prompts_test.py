@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of prompts about facts: which token is what, and stands for which."""
 
+import re
+
 from absl.testing import absltest
 from absl.testing import parameterized
 
@@ -101,6 +103,41 @@ class RenderTest(parameterized.TestCase):
     subject = [token.split('|')[1] for token in read[1:end]]
     self.assertGreater(len(subject), 4)
     self.assertEqual(subject, ['subject'] * (end - 2) + ['subject_final'])
+
+  def test_a_token_that_ends_in_spaces_is_of_its_last_letter(self):
+    prompt = 'Who speaks with {}?'
+    text = 'Who speaks with Anna? Answer with French or unknown.'
+
+    class Words:
+      """Tokens are words with the space behind them."""
+
+      def offsets(self, text):
+        return [match.span() for match in re.finditer(r'\S+ *', text)]
+
+      def encode_prompt(self, text):
+        return [0, *range(1, 1 + len(self.offsets(text)))]
+
+    found = counterfact_prompts.render(
+      counterfact.Fact('0', 'P103', prompt, 'Anna', 'French', 'Dutch'),
+      'French',
+      'piano',
+      ('French',),
+      wording(instruction=' Answer with {options}', cue='.'),
+      Words(),
+    )
+    places = [counterfact_prompts.PLACES[place] for place in found.place]
+    self.assertEqual(len(found.ids), 1 + len(text.split()))
+    self.assertEqual(
+      places,
+      [
+        'instruction',
+        *['relation'] * 4,  # 'Anna?' ends in the question mark.
+        *['instruction'] * 2,
+        'original_option',
+        'instruction',
+        'last_token',
+      ],
+    )
 
   def test_refuses_what_cannot_be_asked(self):
     for changes, pattern in (
