@@ -7,7 +7,8 @@ an explainer is tuned on it, and its claims are checked on the target. A file of
 to change two names in it.
 
 What differs from the authors' code, on purpose: the loss is a mean over answer
-tokens, adapters have an Adam of float32 and a scale of 1 (theirs 16 / 128),
+tokens, adapters have an Adam of float32, no dropout (theirs 0.1) and a scale of
+1 (theirs 16 / 128, so that a step changes weights 8 times as much here),
 projections are trained in full rank, and the evaluated weights are those with
 the best exact match on validation records, not the last.
 """

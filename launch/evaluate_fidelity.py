@@ -137,6 +137,9 @@ def run(
   }
   if any(published.values()):
     figures['published'] = {n: place for n, place in published.items() if place}
+  leaks = explained.manifest.get('notes', {}).get('also_in_train', {})
+  if config.split in leaks:
+    figures['also_in_train'] = leaks[config.split]
   if asked.shows_vectors:
     figures['same_when_shuffled'] = asked.same_when_shuffled()
     figures['same_answer_when_shuffled'] = asked.same_answer_when_shuffled()

@@ -96,7 +96,7 @@ def run(
     # What the features do there.
     seen = _observe(config, explained, chosen, documents, mesh)
     said = {
-      split: [features.parse(explained.rows[i]['answer']) or '' for i in rows]
+      split: [' '.join(explained.rows[i]['answer'].split()) for i in rows]
       for split, rows in chosen.items()
     }
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from typing import Any, BinaryIO
 
 from etils import epath
@@ -32,7 +33,10 @@ def writing(name: PathLike) -> Iterator[BinaryIO]:
   """
   target = path(name)
   target.parent.mkdir(parents=True, exist_ok=True)
-  partial = target.parent / f'.{target.name}.partial-{os.getpid()}'
+  partial = (
+    target.parent
+    / f'.{target.name}.partial-{os.getpid()}-{threading.get_ident()}'
+  )
   try:
     with partial.open('wb') as out:
       yield out

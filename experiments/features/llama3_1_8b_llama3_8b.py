@@ -11,11 +11,11 @@ layer are set.
     --config=experiments/features/llama3_1_8b_llama3_8b.py \
     --config.explanations.published.folder=CONVERTED
 
-on every host of a slice of 16 chips, such as v5litepod-16. `--dry_run` prints
-that the tuning takes roughly 23.8 minutes; 335.54 M weights trained of 8030.26
-M; weights, gradients and optimizer 21.4 GB, on each of 16 devices 1.34 GB, and
-roughly 0.247 GB for a step. Judge and simulator are the paper's; the judge's
-key is in OPENAI_API_KEY.
+where one process sees 16 chips; with others, set --config.mesh.fsdp.
+`--dry_run` prints that the tuning takes roughly 23.8 minutes; 335.54 M weights
+trained of 8030.26 M; weights, gradients and optimizer 21.4 GB, on each of 16
+devices 1.34 GB, and roughly 0.247 GB for a step. Judge and simulator are the
+paper's; the judge's key is in OPENAI_API_KEY.
 """
 
 import ml_collections

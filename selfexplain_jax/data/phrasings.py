@@ -111,7 +111,7 @@ def read(name: files.PathLike, language: Wording) -> tuple[str, ...]:
 def _content(name: files.PathLike) -> Any:
   """Reads the file."""
   source = files.path(name)
-  if not source.exists():
+  if not source.is_file():
     raise errors.InputError(f'no phrasings: expected a file at {source}')
   try:
     return yaml.safe_load(source.read_text())
@@ -168,6 +168,8 @@ def _translated(said: str, language: Wording, source: Any) -> str:
     said = said.replace(neighbour, '')
 
   def field(match: re.Match[str]) -> str:
+    if match[1] is None:  # A brace that is meant as one.
+      return 2 * match[0]
     if match[1] not in language.FIELDS:
       raise errors.InputError(
         f'{source} has a phrasing with the field {match[0]}: expected of '
@@ -175,4 +177,4 @@ def _translated(said: str, language: Wording, source: Any) -> str:
       )
     return language.FIELDS[match[1]]
 
-  return re.sub(r'\{(\w*)\}', field, said)
+  return re.sub(r'\{([A-Za-z_]\w*)\}|[{}]', field, said)

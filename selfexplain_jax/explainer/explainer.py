@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """An explainer on disk: a model directory with a note of how to ask it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -23,6 +23,7 @@ from selfexplain_jax.models import tokenizer as tokenizer_lib
 
 _FILE = 'explainer.json'
 _PARAMETERS = 'injection.safetensors'
+_CLAIM_END = '>>>.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Explainer:
     chat: whether it is asked as a user asks and answers as an assistant.
     doubled_bos: whether questions begin with two BOS, as those did that some
       published explainers were trained on.
+    unended: whether it was never taught where an answer ends, as published
+      explainers without chats.
   """
 
   model: decoder.Decoder
@@ -45,6 +48,19 @@ class Explainer:
   phrasings: Mapping[str, tuple[str, ...]]
   chat: bool = False
   doubled_bos: bool = False
+  unended: bool = False
+
+  def answer(self, ids: Sequence[int]) -> str:
+    """Returns what it says by some tokens.
+
+    Of one that talks on, up to where the authors stop (method C): the end of a
+    claim, or else the end of a line.
+    """
+    text = self.tokenizer.decode(ids)
+    if not self.unended:
+      return text
+    claim, end, _ = text.partition(_CLAIM_END)
+    return claim + end if end else text.split('\n')[0].split(' [END]')[0]
 
   @property
   def end_id(self) -> int:
@@ -86,6 +102,7 @@ class Explainer:
       'phrasings': {task: list(own) for task, own in self.phrasings.items()},
       'chat': self.chat,
       'doubled_bos': self.doubled_bos,
+      'unended': self.unended,
       'training': training,
     }
     if weights is not None:
@@ -161,7 +178,9 @@ def load(
     target_width = note['target_width']
     phrasings = {task: tuple(own) for task, own in note['phrasings'].items()}
     # Older notes do not have these.
-    chat, doubled = note.get('chat', False), note.get('doubled_bos', False)
+    chat, doubled, unended = (
+      note.get(name, False) for name in ('chat', 'doubled_bos', 'unended')
+    )
   except KeyError as e:
     raise errors.InputError(f'{name} lacks the field {e}') from e
   expected = injection_lib.shapes(
@@ -171,7 +190,9 @@ def load(
     with jax.set_mesh(mesh):
       learnt = injection_lib.place(_read(directory, expected))
     injection = injection.with_parameters(learnt)
-  return Explainer(model, tokenizer, injection, phrasings, chat, doubled)
+  return Explainer(
+    model, tokenizer, injection, phrasings, chat, doubled, unended
+  )
 
 
 def _note(directory: files.PathLike) -> dict[str, Any]:

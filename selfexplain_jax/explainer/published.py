@@ -67,6 +67,8 @@ class Published:
       self.phrasings,
       self.chat,
       self.doubled_bos,
+      # The authors' texts end nowhere; their chats do (method B.3).
+      unended=not self.chat,
     ).note(directory, {'published': self.checkpoint}, weights=self.checkpoint)
 
 
@@ -105,6 +107,11 @@ def read(
   known = known.with_special(phrasings_lib.read_tokens(config))
   if chat:
     _ = known.end_of_turn_id  # Says so where there is no chat template.
+  if doubled_bos and known.bos_id is None:
+    raise errors.InputError(
+      f'config.doubled_bos is set, and {place} has no BOS: expected a '
+      'tokenizer with one'
+    )
   found = {
     language.NAME: phrasings_lib.read(config, language)
     for language in languages

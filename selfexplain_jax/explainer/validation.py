@@ -3,7 +3,8 @@
 
 The best checkpoint is the one with the highest exact match on validation
 records with their real vectors, the mean over the tasks that it is trained on;
-of equals, the earliest.
+of equals, the earliest. Where a task's answers are free descriptions it is the
+one with the lowest loss.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.fidelity import controls
+from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import peft
 from selfexplain_jax.tasks import task as task_lib
@@ -80,6 +82,7 @@ class Validation:
       name: _encode(explained, languages[name], initial, config)
       for name, explained in sets.items()
     }
+    self._free = any(_is_free(explained) for explained in sets.values())
     self._workdir = files.path(workdir)
     self._config = config
 
@@ -137,6 +140,16 @@ class Validation:
       found['shuffled_vector_loss' if prefix else 'loss'] = loss
     return found
 
+  def _better(self, point: dict[str, Any], best: dict[str, Any]) -> bool:
+    """Whether a point is better than the best one before.
+
+    The very words of a free description are hardly ever met: there the loss of
+    its tokens decides.
+    """
+    if self._free:
+      return point['loss'] < best['loss']
+    return point['exact_match'] > best['exact_match']
+
   def __call__(
     self, step: int, state: state_lib.TrainState, notes: dict[str, Any]
   ) -> dict[str, Any]:
@@ -166,7 +179,7 @@ class Validation:
       point |= {f'{name}_{m}': value for m, value in found.items()}
     curve = [*notes.get('curve', []), point]
     best = notes.get('best')
-    if best is None or point['exact_match'] > best['exact_match']:
+    if best is None or self._better(point, best):
       best = point
       now.save(self._workdir / 'model', {**self._training, 'step': step})
       if self._base is not None:
@@ -177,6 +190,12 @@ class Validation:
           self._config.initial,
         )
     return {'curve': curve, 'best': best}
+
+
+def _is_free(explained: explanations.ExplanationSet) -> bool:
+  """Whether answers are descriptions that are in no language of their own."""
+  labels = explained.manifest.get('notes', {}).get('labels')
+  return labels is not None and labels.get('name') != simulation.BIOGRAPHIES
 
 
 def _encode(

@@ -80,7 +80,7 @@ def say(
     new_tokens=max(len(ids) for ids in encoded.answer_ids) + 2,
   )
   return said_lib.Said(
-    [tokenizer.decode(ids) for ids in answers.ids], answers.log_probability
+    [explainer.answer(ids) for ids in answers.ids], answers.log_probability
   )
 
 

@@ -164,9 +164,8 @@ class Descriptions:
     simulated: dict[str, simulation.Simulated] = {}
     if shown.simulator is not None:
       for arm, answers in said.items():
-        claims = [features.parse(output) for output in answers.output]
         simulated[arm] = shown.simulator.simulate(
-          claims, shown.firing.documents
+          [_words(output) for output in answers.output], shown.firing.documents
         )
     scores = self._scores(said, simulated, shown, rows, seed)
     exemplars = pa.Table.from_pylist(
@@ -278,8 +277,8 @@ class Descriptions:
       scores[arm] = {
         'exact_match': np.array(same, float),
         **description_scores.score(
-          claims,
-          labels,
+          [_words(output) for output in answers.output],
+          [_words(row['answer']) for row in rows],
           shown.firing,
           simulated.get(arm),
           names,
@@ -396,3 +395,8 @@ def _difference(
   return bootstrap.difference(
     np.where(defined, a, 0), np.where(defined, b, 0), defined
   )
+
+
+def _words(text: str) -> str | None:
+  """Returns a description as it was said, on one line; None for no words."""
+  return ' '.join(text.split()) or None

@@ -14,6 +14,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.tasks import features
 from selfexplain_jax.worlds.biographies import descriptions
 from selfexplain_jax.worlds.biographies import facts
 
@@ -77,7 +78,8 @@ class ConceptSimulator:
     active = np.zeros((*documents_NxS.shape, self._length), bool)
     valid = np.zeros(len(descriptions), bool)
     for n, text in enumerate(descriptions):
-      held = None if text is None else self._holds(text)
+      claim = None if text is None else features.parse(text)
+      held = None if claim is None else self._holds(claim)
       if held is not None:
         valid[n] = True
         active[n] = held[documents_NxS[n]]

@@ -159,7 +159,7 @@ def save(
     return np.asarray(part)
 
   if jax.process_index():
-    for name in values:  # Parts of what the first process writes.
+    for name in sorted(values):  # As the first process writes them.
       read(name)
     return
   specs = {

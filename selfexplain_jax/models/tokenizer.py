@@ -60,6 +60,9 @@ _SPECIAL_FILE = 'special_tokens_map.json'
 # Later releases of Hugging Face's library write the same names here instead.
 _CONFIG_FILE = 'tokenizer_config.json'
 _TEMPLATE_FILE = 'chat_template.jinja'
+# Templates that write the date of today would give other prompts each day: they
+# get this one, which those of Llama 3.1 have themselves.
+_DATE = '26 Jul 2024'
 
 
 class Tokenizer:
@@ -288,6 +291,7 @@ class Tokenizer:
         tokenize=False,
         add_generation_prompt=answering,
         enable_thinking=False,
+        date_string=_DATE,
       )
     except jinja2.TemplateError as e:
       roles = ', '.join(message['role'] for message in messages)

@@ -94,7 +94,7 @@ def _described(where: str, line: bytes, layers: int, width: int) -> Described:
       f"'12-res-jb', of the {layers} layers of the target"
     )
   index = str(row['index'])
-  if not index.isdecimal():
+  if not index.isdecimal() or len(index) > 9:  # As records have room for.
     raise errors.InputError(
       f'{where}: index is {row["index"]!r}: expected that of a feature'
     )
@@ -129,8 +129,9 @@ def _vector(where: str, vector: Any, width: int) -> np.ndarray | None:
   if vector is None or vector == []:
     return None
   try:
-    found = np.array(vector, np.float32)
-  except (TypeError, ValueError):
+    with np.errstate(over='ignore'):
+      found = np.array(vector, np.float32)
+  except (OverflowError, TypeError, ValueError):
     found = np.empty(0, np.float32)
   if found.shape != (width,) or not np.all(np.isfinite(found)):
     raise errors.InputError(

@@ -10,6 +10,7 @@ from typing import Any
 import zlib
 
 import ml_collections
+import numpy as np
 
 from selfexplain_jax import errors
 
@@ -86,16 +87,33 @@ def with_balance(
 ) -> list[dict[str, Any]]:
   """Adds `balanced` to records of changed outputs.
 
-  It is true where a cell has as many changed as unchanged records in its split.
+  Of each cell it is true of as many changed as unchanged records of a split, of
+  all there are of the rarer verdict; of the other, which ones is drawn.
   """
-  verdicts: dict[tuple[str, str, str], list[int]] = {}
-  for record in records:
-    counts = verdicts.setdefault(_cell(record), [0, 0])
-    counts[record['changed']] += 1
-  return [
-    {**r, 'balanced': verdicts[_cell(r)][0] == verdicts[_cell(r)][1]}
-    for r in records
-  ]
+  verdicts: dict[tuple[str, str, str], tuple[list[int], list[int]]] = {}
+  for n in _order(len(records), 'balance'):
+    own = verdicts.setdefault(_cell(records[n]), ([], []))
+    own[bool(records[n]['changed'])].append(n)
+  chosen: set[int] = set()
+  for both in verdicts.values():
+    even = min(map(len, both))
+    for members in both:
+      chosen.update(members[:even])
+  return [{**r, 'balanced': n in chosen} for n, r in enumerate(records)]
+
+
+def shuffled(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Returns records in an order that is not that of their files.
+
+  Files go layer by layer, and whoever takes the first records means any.
+  """
+  return [records[n] for n in _order(len(records), 'order')]
+
+
+def _order(count: int, purpose: str) -> list[int]:
+  """Returns an order of so many things, the same each time."""
+  rng = np.random.default_rng(zlib.crc32(purpose.encode()))
+  return rng.permutation(count).tolist()
 
 
 def _cell(record: Mapping[str, Any]) -> tuple[str, str, str]:

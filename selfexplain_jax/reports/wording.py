@@ -251,6 +251,19 @@ def questions(n: int, people: int, split: str) -> str:
 def asked(figures: Mapping[str, Any]) -> str:
   """Says what an evaluation asked, from its figures."""
   n, groups, split = figures['n'], figures['groups'], figures['split']
+  published, leaks = figures.get('published'), figures.get('also_in_train')
+  if published or leaks:
+    what = 'features' if figures['task'] == 'features' else 'questions'
+    said = f'{n} published {what} about {groups} subjects of split {split}'
+    if leaks:
+      shares = (f'{share:.0%} by {name}' for name, share in leaks.items())
+      said += f', of which training has {" and ".join(shares)}'
+    if published:
+      said += (
+        f'; what {" and ".join(published)} learnt from is for its publishers '
+        'to say'
+      )
+    return said
   if figures['task'] == 'features':
     return f'{n} features of split {split}, none of which was trained on'
   return questions(n, groups, split)

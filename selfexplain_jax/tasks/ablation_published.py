@@ -52,7 +52,7 @@ class Maker:
     """Returns the records."""
     del kept  # It does not take long.
     none = np.zeros((0, self.width), np.float32)
-    return task.Made(self.records, none, self.notes)
+    return task.Made(splits.shuffled(self.records), none, self.notes)
 
 
 def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:

@@ -89,7 +89,10 @@ class Maker:
     del kept  # It does not take long.
     vectors, noted = self.gather()
     return task.Made(
-      self.records, vectors, {**self.notes, **noted}, self.documents
+      splits.shuffled(self.records),
+      vectors,
+      {**self.notes, **noted},
+      self.documents,
     )
 
 

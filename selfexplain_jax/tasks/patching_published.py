@@ -52,7 +52,7 @@ class Maker:
   def make(self, kept: files.PathLike | None = None) -> task.Made:
     """Returns the records."""
     del kept  # It does not take long.
-    return task.Made(self.records, self.vectors, self.notes)
+    return task.Made(splits.shuffled(self.records), self.vectors, self.notes)
 
 
 def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:

@@ -79,6 +79,16 @@ class PhrasingsTest(parameterized.TestCase):
     name = self._file(_yaml('hint_attribution', _MESSAGES))
     self.assertEqual(phrasings.find(name, ablation), ('{text} -- without it?',))
 
+  def test_braces_may_be_meant_as_such(self):
+    said = f'\'JSON {{"a": {{layer}}}} of {_VECTOR} }}\''
+    (found,) = phrasings.find(
+      self._file(_yaml('features_explain', said)), features
+    )
+    self.assertEqual(
+      features.question({'layer': 7}, found),
+      f'JSON {{"a": 7}} of {questions.VECTOR} }}',
+    )
+
   def test_own_ones_by_name(self):
     for language in (patching, ablation, features):
       self.assertEqual(phrasings.find('world', language), language.PHRASINGS)

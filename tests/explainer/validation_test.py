@@ -185,6 +185,19 @@ class ValidationTest(absltest.TestCase):
       own = np.array_equal(shuffled[n], real[n])
       self.assertEqual(own, cells.count(cell) == 1)
 
+  def test_of_free_descriptions_the_lowest_loss_is_best(self):
+    free = dataclasses.replace(
+      SETS[patching.NAME],
+      manifest={'notes': {'labels': {'name': 'published'}}},
+    )
+    with mock.patch.dict(SETS, {patching.NAME: free}):
+      validated, notes = self.make(), {}
+    for step in (1, 2, 3):
+      notes = self.evaluate(validated, step, notes, 10 - step, 0)
+    losses = [point['loss'] for point in notes['curve']]
+    self.assertEqual(notes['best']['loss'], min(losses))
+    self.assertEqual(notes['best'], notes['curve'][int(np.argmin(losses))])
+
   def test_an_adapter_is_merged_and_kept_as_a_model(self):
     base = _model(0)
     adapter = jax.tree.map(

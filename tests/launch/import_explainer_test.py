@@ -135,6 +135,20 @@ class ImportExplainerTest(parameterized.TestCase):
       expected.layers,
     )
 
+  def test_answers_end_where_the_authors_end_them(self):
+    found, encode = self.imported(self.base), self.tokenizer.encode
+    claim = 'The most likely output would change to <<<a\nb>>>.'
+    for said, expected in (
+      (f'{claim}\n\nThe <<<c>>>.', claim),
+      ('names of rivers\nAt layer 3', 'names of rivers'),
+      ('names of rivers [END] and', 'names of rivers'),
+      (claim[:-2], 'The most likely output would change to <<<a'),
+    ):
+      self.assertEqual(found.answer(encode(said)), expected)
+    (self.folder / 'imported').rename(self.folder / 'base_explainer')
+    ended = self.imported(self.base, chat=True)
+    self.assertEqual(ended.answer(encode('a\nb')), 'a\nb')
+
   def test_chats_that_begin_twice(self):
     found = self.imported(self.base, chat=True, doubled_bos=True)
     self.assertTrue(found.chat and found.doubled_bos)

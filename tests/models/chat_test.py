@@ -94,6 +94,15 @@ class ChatTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.InputError, 'no chat template'):
       base.encode_chat([_USER])
 
+  def test_the_date_of_today_is_in_no_prompt(self):
+    ours = self._llama()
+    ours.chat_template = (
+      '{%- if not date_string is defined %}'
+      "{%- set date_string = strftime_now('%d %b %Y') %}{%- endif %}"
+      '{{ date_string }}'
+    )
+    self.assertEqual(ours.render([_USER], True), '26 Jul 2024')
+
   def test_a_template_that_refuses(self):
     ours = self._llama()
     ours.chat_template = "{{ raise_exception('only users here') }}"

@@ -63,6 +63,20 @@ class WordingTest(parameterized.TestCase):
   def test_questions(self, split, text):
     self.assertEqual(wording.questions(9, 4, split), text)
 
+  def test_published_data_are_not_said_to_be_new(self):
+    figures = dict(n=72, groups=18, split='test', task='patching')
+    self.assertEndsWith(wording.asked(figures), 'in no training question')
+    leaking = dict(figures, also_in_train=dict(group=0.56, text=0.5))
+    self.assertEqual(
+      wording.asked(leaking),
+      '72 published questions about 18 subjects of split test, of which '
+      'training has 56% by group and 50% by text',
+    )
+    unknown = wording.asked(dict(figures, published=dict(self='x')))
+    self.assertEndsWith(
+      unknown, 'self learnt from is for its publishers to say'
+    )
+
   def test_order_of_arms(self):
     self.assertEqual(
       wording.in_order(['zeta', 'majority', 'alpha', 'twin', 'self']),

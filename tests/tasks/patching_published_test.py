@@ -48,6 +48,11 @@ def _position(row: dict[str, Any], **changes: Any) -> None:
   row['patch_position'].update(changes)
 
 
+def _as_in_files(records):
+  """The records in the order of their vectors, which are as in the files."""
+  return sorted(records, key=lambda record: record['vectors'])
+
+
 class PatchingPublishedTest(parameterized.TestCase):
   def _with(
     self, change: Callable[[Rows], Any], family: str = 'llama'
@@ -80,7 +85,7 @@ class PatchingPublishedTest(parameterized.TestCase):
     self.assertEqual(set(maker.notes['left_out'].values()), {0})
     tokenizer = target.tokenizer
     for n, (record, row) in enumerate(
-      zip(made_set.records, published, strict=True)
+      zip(_as_in_files(made_set.records), published, strict=True)
     ):
       position = row['patch_position']
       at, ids = record['position'], record['prompt_ids']
