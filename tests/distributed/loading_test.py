@@ -11,7 +11,11 @@ import sys
 from absl.testing import absltest
 import jax
 
+from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
+from tests.distributed import loading_worker as worker
 from tests.models import tiny
 
 
@@ -49,6 +53,15 @@ class LoadingTest(absltest.TestCase):
           self.assertEqual(one['held'], norms + (numbers - norms) // share)
           self.assertEqual(one['hash'], digest)
           self.assertEqual(one['saved'], digest)
+    alone = folder / 'alone'
+    mesh = mesh_lib.make_mesh()
+    adapter = lora.initialize(model, worker.RANK, jax.random.key(0), mesh)
+    peft.save(adapter, model, alone, 'base')
+    for sizes in worker.MESHES:
+      made = folder / 'out' / f'{"x".join(map(str, sizes))}_adapter'
+      self.assertEqual(
+        (made / peft.WEIGHTS).read_bytes(), (alone / peft.WEIGHTS).read_bytes()
+      )
 
 
 if __name__ == '__main__':

@@ -15,8 +15,11 @@ from jax.experimental import multihost_utils
 
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import huggingface
+from selfexplain_jax.models import lora
+from selfexplain_jax.models import peft
 from selfexplain_jax.models import stored
 
+RANK = 4
 # data, fsdp, tensor.
 MESHES = ((1, 4, 1), (2, 2, 1), (1, 2, 2))
 
@@ -43,6 +46,9 @@ def main(index: str, port: str, directory: str, output: str) -> None:
       held += sum(map(math.prod, parts.values()))
     name = 'x'.join(map(str, sizes))
     huggingface.save(model, pathlib.Path(output) / name, eos_id=2)
+    mesh = mesh_lib.make_mesh(*sizes)
+    adapter = lora.initialize(model, RANK, jax.random.key(0), mesh)
+    peft.save(adapter, model, pathlib.Path(output) / f'{name}_adapter', 'base')
     multihost_utils.sync_global_devices(name)
     found[name] = {
       'read': numbers,
