@@ -28,6 +28,8 @@ from selfexplain_jax.tasks import task
 
 # Where labels come from, for the manifest: they cannot be executed.
 _LABELS = 'published'
+# Least cosine of a direction with itself, rounded in two ways.
+_ALIKE = 0.99
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,9 +249,32 @@ def _directions(
     vectors = np.empty((len(found), target.config.width), np.float32)
     for layer, own, index in _by_layer(found):
       vectors[own] = dictionary.directions(layer, index)
+    _check_alike(described, vectors, config.dictionary)
     return vectors, noted
 
   return dictionary.site, gather
+
+
+def _check_alike(
+  described: Sequence[neuronpedia.Described],
+  vectors_NxD: np.ndarray,
+  dictionary: str,
+) -> None:
+  """Checks that lines with vectors are about the features of a dictionary.
+
+  Another dictionary of the same model has features of the same numbers.
+  """
+  for one, vector in zip(described, vectors_NxD, strict=True):
+    if one.vector is None:
+      continue
+    size = float(np.linalg.norm(one.vector) * np.linalg.norm(vector))
+    cosine = float(one.vector @ vector) / max(size, 1e-12)
+    if cosine < _ALIKE:
+      raise errors.InputError(
+        f'{one.where} has a vector whose cosine with feature {one.index} of '
+        f'layer {one.layer} of {dictionary} is {cosine:.2f}: expected the '
+        'dictionary that the export is about'
+      )
 
 
 def _by_layer(

@@ -165,6 +165,22 @@ class FeaturesPublishedTest(parameterized.TestCase):
         sae.decoder_SxD[record['feature']],
       )
     self.assertIsNotNone(made_set.notes['dictionary'])
+    # Lines may have the vectors as well, if they are the same.
+    for scale in (2.0, -2.0):
+      _change_lines(
+        lambda rows, scale=scale: [
+          r.update(vector=(scale * sae.decoder_SxD[int(r['index'])]).tolist())
+          for r in rows
+        ]
+      )(copy)
+      maker = features_published.prepare(target, config)
+      if scale > 0:
+        self.assertLen(maker.make().records, len(made_set.records))
+        continue
+      with self.assertRaisesRegex(
+        errors.InputError, 'line .*cosine.* is -1.00'
+      ):
+        maker.make()
     _change_lines(lambda rows: rows[3].update(index=24))(copy)
     with self.assertRaisesRegex(
       errors.InputError, 'line 4: feature 24 of layer 0 is not in the dict'
