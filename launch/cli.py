@@ -1,8 +1,9 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """What every binary shares: flags, exit codes, and errors of one line.
 
-Exit codes: 0 success; 1 a fault of the program; 2 bad input, flags and configs
-included, with one line on stderr; 75 saved after a preemption, run again.
+Exit codes: 0 success; 1 a fault of the program, or of another process of the
+job; 2 bad input, flags and configs included, with one line on stderr; 75 saved
+after a preemption, run again.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import operator
 import os
 import pathlib
 import sys
+import traceback
 from typing import Any
 
 from absl import app
@@ -22,6 +24,7 @@ from ml_collections import config_flags
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import later_fields
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.judges import chat
@@ -36,6 +39,39 @@ _WORKDIR = flags.DEFINE_string(
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run', False, 'Print what would be done, with sizes, and stop.'
 )
+_PROCESSES = flags.DEFINE_integer(
+  'processes',
+  1,
+  'Processes of this job, of which this is one: one a host, as a rule. All are '
+  'started with the same command.',
+  lower_bound=1,
+)
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  None,
+  'HOST:PORT of process 0, where the platform does not tell it.',
+)
+_PROCESS = flags.DEFINE_integer(
+  'process', None, 'Number of this process, where the platform does not tell.'
+)
+_HOST_TIMEOUT = flags.DEFINE_integer(
+  'host_timeout',
+  600,
+  'Seconds that a process waits for the others.',
+  lower_bound=1,
+)
+_FLAGS = (
+  _CONFIG,
+  _WORKDIR,
+  _DRY_RUN,
+  _PROCESSES,
+  _COORDINATOR,
+  _PROCESS,
+  _HOST_TIMEOUT,
+)
+
+# How long a process waits, with its error, for others that end with it.
+_PARTING_SECONDS = 10
 
 Work = Callable[[ml_collections.ConfigDict, str, bool], Any]
 
@@ -49,7 +85,7 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
     workdir: the default of --workdir; the flag is required without one.
   """
   # absl's --help shows the flags of the program alone, and these are its too.
-  for flag in (_CONFIG, _WORKDIR, _DRY_RUN):
+  for flag in _FLAGS:
     flags.FLAGS.register_key_flag_for_module(
       sys.argv[0], flags.FLAGS[flag.name]
     )
@@ -73,9 +109,12 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
       raise errors.InputError(
         f'--workdir={_WORKDIR.value} is a file: expected a folder'
       )
-    preemption.listen()
     keep_float32()
+    if _PROCESSES.value > 1 and not _DRY_RUN.value:
+      _join(_CONFIG.value, _WORKDIR.value)
+    preemption.listen()
     work(_CONFIG.value, _WORKDIR.value, _DRY_RUN.value)
+    hosts.barrier('the end')
 
   _run(main, argv, _parse)
 
@@ -86,7 +125,7 @@ def launch_flags(work: Callable[[], int]) -> None:
   Args:
     work: returns the exit code.
   """
-  for flag in (_CONFIG, _WORKDIR, _DRY_RUN):
+  for flag in _FLAGS:
     delattr(flags.FLAGS, flag.name)
 
   def main() -> None:
@@ -94,6 +133,50 @@ def launch_flags(work: Callable[[], int]) -> None:
     sys.exit(work())
 
   _run(main, list(sys.argv), _parse_flags)
+
+
+def _join(config: ml_collections.ConfigDict, workdir: str) -> None:
+  """Joins the other processes, and checks that they do the same.
+
+  Raises:
+    errors.InputError: naming what differs, and where.
+  """
+  hosts.initialize(
+    _PROCESSES.value, _COORDINATOR.value, _PROCESS.value, _HOST_TIMEOUT.value
+  )
+  if not hosts.is_lead():
+    logging.set_verbosity(logging.WARNING)
+  ours = {
+    'workdir': workdir,
+    'jax': jax.__version__,
+    'config': files.as_json(config.to_dict()),
+  }
+  for process, theirs in enumerate(hosts.gather(ours)):
+    for name, value in _flat(theirs):
+      if dict(_flat(ours)).get(name) != value:
+        raise errors.InputError(
+          f'process {process} has {name}={value!r}, and process '
+          f'{hosts.index()} has {dict(_flat(ours)).get(name)!r}: expected the '
+          'same command on all'
+        )
+  logging.info(
+    'Process %d of %d, %d of %d devices, %s, jax %s',
+    hosts.index(),
+    hosts.count(),
+    jax.local_device_count(),
+    jax.device_count(),
+    jax.devices()[0].device_kind,
+    jax.__version__,
+  )
+
+
+def _flat(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """Yields the fields of nested dicts, with dots in their names."""
+  for name, value in tree.items():
+    if isinstance(value, dict):
+      yield from _flat(value, f'{prefix}{name}.')
+    else:
+      yield f'{prefix}{name}', value
 
 
 def _run(
@@ -119,6 +202,14 @@ def _run(
     _exit(2, f'error: {_one_line(e)}')
   except preemption.Preempted:
     _exit(75, 'saved after a preemption: run the same command again')
+  except hosts.MissingError as e:
+    _exit(1, f'error: {_one_line(e)}')
+  except Exception as e:
+    if hosts.count() == 1:
+      raise
+    # At the end of a process JAX waits for the others, which wait for this.
+    traceback.print_exc()
+    _exit(1, f'error: process {hosts.index()}: {_one_line(e)}')
 
 
 def _beside_launch(config: str) -> str:
@@ -198,7 +289,10 @@ def _one_line(e: BaseException) -> str:
 
 
 def _exit(code: int, line: str) -> None:
-  print(line, file=sys.stderr)
+  print(line, file=sys.stderr, flush=True)
+  if hosts.count() > 1:
+    hosts.part(_PARTING_SECONDS)
+    os._exit(code)  # No waiting for others, some of which may be gone.
   sys.exit(code)
 
 
@@ -216,6 +310,9 @@ def finished(
     errors.InputError: if the workdir was begun with another config, naming a
       field that differs.
   """
+  hosts.barrier(
+    'the start of a stage'
+  )  # What one left may be read by the next.
   noted = files.path(workdir) / 'config.json'
   if noted.exists():
     theirs = files.read_json(noted, 'config of this workdir')
@@ -223,7 +320,7 @@ def finished(
     theirs = later_fields.put_in(theirs, ours)
     theirs, ours = chat.without_means(theirs), chat.without_means(ours)
     _refuse_difference(theirs, ours, noted, '')
-  return noted.exists() and (files.path(workdir) / last).exists()
+  return hosts.agree(noted.exists() and (files.path(workdir) / last).exists())
 
 
 def keep_float32() -> None:
@@ -237,8 +334,20 @@ def keep_float32() -> None:
 
 
 def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
-  """Notes the config in a workdir, and keeps compiled programs for restarts."""
-  files.write_json(files.path(workdir) / 'config.json', config.to_dict())
+  """Notes the config in a workdir, and keeps compiled programs for restarts.
+
+  Raises:
+    errors.InputError: if not all processes of the job see the workdir.
+  """
+  noted = files.path(workdir) / 'config.json'
+  files.write_json(noted, config.to_dict())
+  hosts.barrier('the workdir')
+  blind = [i for i, seen in enumerate(hosts.gather(noted.exists())) if not seen]
+  if blind:
+    raise errors.InputError(
+      f'--workdir={workdir} is not the same folder for all: process {blind[0]} '
+      'does not see what process 0 wrote, expected storage that all share'
+    )
   if jax.config.values['jax_compilation_cache_dir'] is None:
     cache = files.path('~/.cache/selfexplain_jax/programs')
     jax.config.update('jax_compilation_cache_dir', str(cache))

@@ -2,7 +2,8 @@
 """All file access outside array stores: local and `gs://` paths alike.
 
 Every writer here is atomic: a reader sees the old file, or the new one, or
-none, and never a part of one.
+none, and never a part of one. Of several processes, which all make the same,
+process 0 alone writes; the others go through the motions.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 from etils import epath
 
 from selfexplain_jax import errors
+from selfexplain_jax.distributed import hosts
 
 PathLike = str | os.PathLike[str]
 
@@ -26,11 +28,20 @@ def path(name: PathLike) -> epath.Path:
 
 
 @contextlib.contextmanager
-def writing(name: PathLike) -> Iterator[BinaryIO]:
+def writing(name: PathLike, every_process: bool = False) -> Iterator[BinaryIO]:
   """Opens `name` to be written piece by piece, making parent folders.
 
   The file is there when the context ends, and not if an error ends it.
+
+  Args:
+    name: the file.
+    every_process: whether it is this process that has it to write, rather than
+      process 0 for all.
   """
+  if not every_process and not hosts.is_lead():
+    with open(os.devnull, 'wb') as nowhere:
+      yield nowhere
+    return
   target = path(name)
   target.parent.mkdir(parents=True, exist_ok=True)
   partial = (
@@ -45,9 +56,11 @@ def writing(name: PathLike) -> Iterator[BinaryIO]:
     partial.unlink(missing_ok=True)
 
 
-def write_bytes(name: PathLike, content: bytes) -> None:
-  """Writes `content` to `name` atomically, making parent folders."""
-  with writing(name) as out:
+def write_bytes(
+  name: PathLike, content: bytes, every_process: bool = False
+) -> None:
+  """Writes `content` to `name` atomically; arguments are those of `writing`."""
+  with writing(name, every_process) as out:
     out.write(content)
 
 
@@ -56,14 +69,22 @@ def write_text(name: PathLike, content: str) -> None:
   write_bytes(name, content.encode('utf-8'))
 
 
-def write_json(name: PathLike, content: Any) -> None:
+def write_json(
+  name: PathLike, content: Any, every_process: bool = False
+) -> None:
   """Writes `content` to `name` as indented JSON with sorted keys, atomically.
 
   Sorted keys and Python's shortest float text make equal contents equal bytes.
   NaN and infinities are refused, since they are not JSON.
   """
   text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
-  write_text(name, text + '\n')
+  write_bytes(name, (text + '\n').encode('utf-8'), every_process)
+
+
+def remove(name: PathLike) -> None:
+  """Removes a file if it is there; of several processes, process 0 does."""
+  if hosts.is_lead():
+    path(name).unlink(missing_ok=True)
 
 
 def read_json(name: PathLike, what: str) -> Any:

@@ -1,11 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Preemption: a job is asked to save at its next step and to leave.
 
-SIGTERM asks, and so does the first Ctrl-C.
+SIGTERM asks, and so does the first Ctrl-C. Of several processes it is enough if
+one gets SIGTERM; all of them leave at the same place.
 """
 
 import os
 import signal
+
+from selfexplain_jax.distributed import hosts
 
 
 class Preempted(Exception):
@@ -16,7 +19,12 @@ _asked = False
 
 
 def listen() -> None:
-  """Starts to note SIGTERM, and SIGINT once, in place of dying from it."""
+  """Starts to note SIGTERM, and SIGINT once, in place of dying from it.
+
+  Of several processes JAX notes SIGTERM already.
+  """
+  if hosts.count() > 1:
+    return
   signal.signal(signal.SIGTERM, _note)
   signal.signal(signal.SIGINT, _note)
 
@@ -28,7 +36,12 @@ def ask() -> None:
 
 
 def asked() -> bool:
-  """Whether the job was asked to leave."""
+  """Whether the job was asked to leave.
+
+  Of several processes all get the same answer: all have to ask equally often.
+  """
+  if hosts.count() > 1 and hosts.told_to_leave():
+    ask()
   return _asked
 
 
@@ -47,5 +60,5 @@ def check() -> None:
   Raises:
     Preempted: if the job was asked to leave.
   """
-  if _asked:
+  if asked():
     raise Preempted
