@@ -56,7 +56,7 @@ _PROCESS = flags.DEFINE_integer(
 )
 _HOST_TIMEOUT = flags.DEFINE_integer(
   'host_timeout',
-  600,
+  1800,
   'Seconds that a process waits for the others.',
   lower_bound=1,
 )

@@ -28,6 +28,7 @@ from launch import train_explainer
 from launch import train_simulator
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.reports import html
 from selfexplain_jax.reports import text
@@ -140,6 +141,9 @@ def _tell(
 
 def _show(out: Any, evaluations: list[str]) -> None:
   """Prints the table of each evaluation, and writes a page for all."""
+  hosts.barrier('the figures')
+  if not hosts.is_lead():
+    return
   pages = {}
   for name in evaluations:
     figures = files.read_json(out / name / 'metrics.json', 'figures')
@@ -152,11 +156,14 @@ def _show(out: Any, evaluations: list[str]) -> None:
 def side_by_side(*work: Callable[[], object]) -> None:
   """Does several things at once; a single one in this thread.
 
+  Several processes, which wait for each other, do one after the other.
+
   If one fails the others are asked to leave, and its error is raised when they
   have left.
   """
-  if len(work) == 1:
-    work[0]()
+  if len(work) == 1 or hosts.count() > 1:
+    for one in work:
+      one()
     return
   with futures.ThreadPoolExecutor(len(work)) as pool:
     running = [pool.submit(one) for one in work]

@@ -33,6 +33,7 @@ from launch import train_explainer
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.studies import derived
 from selfexplain_jax.studies import results as results_lib
@@ -64,6 +65,11 @@ def run(
 ) -> None:
   """Does the runs, and collects their results."""
   cli.require_least(config, steps=1)
+  if hosts.count() > 1:
+    raise errors.InputError(
+      f'--processes={hosts.count()}: expected 1, a study shares its runs '
+      'out to processes that are started each by itself'
+    )
   module = _module(cli.field(config, 'module'))
   if '://' not in workdir:
     workdir = os.path.abspath(os.path.expanduser(workdir))

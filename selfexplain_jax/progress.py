@@ -10,6 +10,8 @@ from typing import TypeVar
 from absl import logging
 import tqdm
 
+from selfexplain_jax.distributed import hosts
+
 T = TypeVar('T')
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -23,6 +25,9 @@ def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     total: how many there are.
     what: what each of them is, in the plural, such as 'batches of cells'.
   """
+  if not hosts.is_lead():
+    yield from items
+    return
   # Bars of work in several threads would write over each other.
   alone = threading.current_thread() is threading.main_thread()
   if alone and sys.stderr.isatty():

@@ -12,6 +12,7 @@ from selfexplain_jax import progress
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import writer
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import run
@@ -55,6 +56,8 @@ def dump(
 ) -> None:
   """Writes the store shard by shard; whole shards of an earlier run are kept.
 
+  Of several processes each writes every n-th of the shards that are left.
+
   Prompt by prompt there is a row for each position kind; or, if there are no
   kinds, for each token but the first.
 
@@ -73,8 +76,8 @@ def dump(
   # Prompts are read in the same batches whatever is left to do. Of prompts of
   # one length these are the shards; else shards begin and end within batches.
   @functools.lru_cache(maxsize=1)
-  def read(batch: int) -> dict[str, np.ndarray]:
-    """Activations of some prompts by site, [B, Q, C, D] or [B, Q, D]."""
+  def read(batch: int) -> dict[str, jax.Array]:
+    """Activations of some prompts by site, [C, B, Q, D] or [B, Q, D]."""
     chosen = np.arange(batch * size, min((batch + 1) * size, len(prompts)))
     # The last batch is filled up, so that one program serves all.
     filled = np.resize(chosen, size)
@@ -82,18 +85,21 @@ def dump(
       model.config, plan.spec.sites, plan.spec.layers, positions_NxQ[filled]
     )
     found = run.run(model, tokens_NxT[filled], lengths_N[filled], None, wanted)
-    return {
-      site: np.moveaxis(values, 0, 2) if site in plan.spec.layered else values
-      for site, values in jax.device_get(found.captured).items()
-    }
+    return hosts.gathered(found.captured)
 
   store = writer.StoreWriter(directory, plan.spec, plan.rows)
   shards = plan.spec.shards(plan.rows)
   done = store.completed_shards()
   left = [shard for shard in range(shards) if shard not in done]
-  for shard in progress.track(left, len(left), 'shards'):
+  for number, shard in enumerate(progress.track(left, len(left), 'shards')):
     chosen = slice(*plan.spec.shard_range(shard, plan.rows))
     prompt, place = prompt_R[chosen], place_R[chosen]
+    batches = range(prompt[0] // size, prompt[-1] // size + 1)
+    if number % hosts.count() != hosts.index():  # Another process writes it.
+      for batch in batches:
+        read(batch)
+      preemption.check()
+      continue
     position = positions_NxQ[prompt, place]
     arrays = {
       'token_id': tokens_NxT[prompt, position],
@@ -101,9 +107,12 @@ def dump(
       'position': position,
     }
     parts: dict[str, list[np.ndarray]] = {site: [] for site in plan.spec.sites}
-    for batch in range(prompt[0] // size, prompt[-1] // size + 1):
+    for batch in batches:
       own = prompt // size == batch
-      for site, values in read(batch).items():
+      for site, found in jax.device_get(read(batch)).items():
+        values = (
+          np.moveaxis(found, 0, 2) if site in plan.spec.layered else found
+        )
         parts[site].append(values[prompt[own] % size, place[own]])
     for site, values_ in parts.items():
       dtype = plan.spec.item_dtype(site)

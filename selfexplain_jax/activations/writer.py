@@ -4,8 +4,8 @@
 A shard counts as written once its record `shards/00003.json` exists and the
 objects have the checksums that it says. The record is written after the
 objects, so a writer killed at any moment leaves shards that are complete and
-shards that will be written again. Several hosts may write one store at once,
-each its own shards; when all are done, one of them calls `finish`.
+shards that will be written again. Several processes write one store at once,
+each its own shards.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,11 @@ from selfexplain_jax import files
 from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
+from selfexplain_jax.distributed import hosts
 
 
 class StoreWriter:
-  """One host's hand on the store in a directory.
+  """One process's hand on the store in a directory; all of a job have one.
 
   Args:
     directory: the store; made if it does not exist.
@@ -51,11 +52,15 @@ class StoreWriter:
 
   def completed_shards(self) -> set[int]:
     """Returns the shards that need no writing; reads all that is stored."""
-    return {
-      index
-      for index in range(self._spec.shards(self._rows))
-      if self._is_complete(index)
-    }
+    return set(
+      hosts.from_lead(
+        lambda: [
+          index
+          for index in range(self._spec.shards(self._rows))
+          if self._is_complete(index)
+        ]
+      )
+    )
 
   def write_shard(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes shard `index`, new or again.
@@ -99,14 +104,18 @@ class StoreWriter:
         },
         'moments': moments,
       },
+      every_process=True,
     )
 
   def finish(self) -> manifest_lib.Manifest:
     """Writes `manifest.json` from the records of all shards.
 
+    Of several processes all have to call it, when their shards are written.
+
     Raises:
       errors.InputError: if shards are missing; the message names them.
     """
+    hosts.barrier('the manifest')
     records = [
       self._record(index) for index in range(self._spec.shards(self._rows))
     ]
@@ -135,8 +144,9 @@ class StoreWriter:
     """Writes `spec.json`, or checks that the one there says the same."""
     name = self._directory / manifest_lib.SPEC_FILE
     mine = manifest_lib.spec_to_json(self._spec, self._rows)
-    if not name.exists():
+    if not hosts.agree(name.exists()):
       files.write_json(name, mine)
+      hosts.barrier('the store')
       return
     theirs = manifest_lib.spec_to_json(*manifest_lib.read_spec(name))
     for field, value in mine.items():

@@ -13,6 +13,7 @@ import grain
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax.data import feeding
 from selfexplain_jax.data import packing
 from selfexplain_jax.data import questions as questions_lib
 
@@ -170,7 +171,6 @@ class PackedRows(grain.sources.RandomAccessDataSource):
 
 def batches(
   source: PackedRows, batch: int, done: int
-) -> Iterator[dict[str, np.ndarray]]:
+) -> Iterator[feeding.Batch]:
   """Yields the batches that are left after `done` steps of `batch` rows."""
-  dataset = grain.MapDataset.source(source)[done * batch :].batch(batch)
-  yield from dataset.to_iter_dataset(grain.ReadOptions(num_threads=0))
+  return feeding.batches(source, batch, done)

@@ -10,6 +10,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
@@ -86,7 +87,7 @@ def sample_prompts(
     # The last batch is as large as the others, so that one program serves all.
     index_B = np.arange(start, start + _BATCH)
     made = _sample(model, tokenizer.bos_id, key, index_B, length)
-    batches.append(jax.device_get(made))
+    batches.append(hosts.fetch(made))
   ids = np.concatenate(batches)[:count]
   places = (length // 4, length // 2, 3 * length // 4, length - 1)
   groups = [f'sample {i}' for i in range(count)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from selfexplain_jax import progress
 from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import decoder
@@ -43,7 +44,7 @@ def residuals(
     preemption.check()
     chosen = np.arange(start, min(start + batch, count))
     tokens = documents_NxT[np.resize(chosen, batch)]
-    found = jax.device_get(_read(model, tokens, wanted, site))
+    found = hosts.fetch(_read(model, tokens, wanted, site))
     yield documents_NxT[chosen], found[:, : len(chosen)]
 
 
@@ -60,4 +61,4 @@ def encode(
   sae: sparse_autoencoder.SparseAutoencoder, resid: np.ndarray
 ) -> np.ndarray:
   """Returns the activations of all features, f32[..., S]."""
-  return jax.device_get(_encode(sae, resid))
+  return hosts.fetch(_encode(sae, resid))

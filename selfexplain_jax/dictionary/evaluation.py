@@ -16,6 +16,7 @@ import numpy as np
 
 from selfexplain_jax import progress
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.models import decoder
 from selfexplain_jax.training import language_modelling
@@ -189,7 +190,7 @@ def _total(
       jnp.asarray(mean_D is not None),
       site,
     )
-    part, seen = jax.device_get(made)
+    part, seen = hosts.fetch(made)
     loss += float(part)
     sums.append(jax.tree.map(lambda x: np.asarray(x).astype(_wide(x)), seen))
   weight = float(documents.weights[:, 1:].sum(dtype=np.float64))
@@ -236,7 +237,7 @@ def evaluate(
     spliced, sums = run(sae, site, layer)
     moved_D = sums.moved_D / rows
     variance = sums.square - rows * float(moved_D @ moved_D)
-    mean_D = np.asarray(moved_D + np.asarray(sae.decoder_bias_D))
+    mean_D = moved_D + hosts.fetch(sae.decoder_bias_D)
     ablated, _ = run(sae, site, layer, mean_D)
     found[layer] = {
       'rows': rows,

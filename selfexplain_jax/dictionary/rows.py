@@ -8,11 +8,13 @@ is the same after a restart and whatever the batch.
 """
 
 from collections.abc import Iterator
+from typing import Any
 import zlib
 
 import numpy as np
 
 from selfexplain_jax.activations import reader
+from selfexplain_jax.data import feeding
 
 
 class ShuffledRows:
@@ -89,8 +91,10 @@ class ShuffledRows:
 
 def batches(
   source: ShuffledRows, batch: int, steps: int, done: int
-) -> Iterator[np.ndarray]:
-  """Yields batches f32[batch, L, D] of the steps that are left.
+) -> Iterator[Any]:
+  """Yields batches f32[batch, L, D] of the steps that are left, on the devices.
+
+  Every process reads all rows of a window, which are mixed in memory.
 
   Args:
     source: the rows.
@@ -105,5 +109,5 @@ def batches(
   for _ in range(done, steps):
     while len(rest) < batch:
       rest = np.concatenate([rest, next(windows)])
-    yield rest[:batch]
+    yield feeding.place(rest[:batch][feeding.own_rows(batch)], batch)
     rest = rest[batch:]

@@ -11,7 +11,6 @@ import functools
 from typing import Any
 
 from etils import epath
-import jax
 import numpy as np
 from safetensors import numpy as safetensors_numpy
 
@@ -21,6 +20,7 @@ from selfexplain_jax.dictionary import fields
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 from selfexplain_jax.dictionary import stored as stored_lib
 from selfexplain_jax.dictionary import tensor_files
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import sites as sites_lib
 
 FORMAT, FILE = 'SAELens', 'cfg.json'
@@ -85,7 +85,7 @@ def save(
   if sae.k is None:
     names['threshold_S'] = 'threshold'
   tensors = {
-    name: np.ascontiguousarray(jax.device_get(getattr(sae, field)))
+    name: np.ascontiguousarray(hosts.fetch(getattr(sae, field)))
     for field, name in names.items()
   }
   config: dict[str, Any] = {

@@ -21,13 +21,13 @@ import functools
 import hashlib
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
+from selfexplain_jax.distributed import hosts
 
 # Values of a matrix that are held at a time where all of it is gone through.
 _CHUNK = 1 << 24
@@ -285,7 +285,7 @@ def held(
 ) -> Stored:
   """Returns a dictionary that is in memory as if it were stored."""
   arrays = {
-    field.name: np.asarray(jax.device_get(getattr(sae, field.name)))
+    field.name: np.asarray(hosts.fetch(getattr(sae, field.name)))
     for field in dataclasses.fields(Tensors)
   }
   return Stored(

@@ -10,7 +10,7 @@ Here alone the runtime of JAX for several processes is started and spoken to.
 With one process there is none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import itertools
 import json
@@ -23,7 +23,8 @@ from typing import Any
 import jax
 from jax._src import distributed  # The service of keys has no public name.
 from jax.experimental import multihost_utils
-import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
 
 from selfexplain_jax import errors
 
@@ -34,7 +35,7 @@ _HEARTBEAT_SECONDS = 60
 _GRACE_SECONDS = 60
 
 _asked = itertools.count()
-_timeout_seconds = 600
+_timeout_seconds = 1800
 
 
 class MissingError(RuntimeError):
@@ -45,7 +46,7 @@ def initialize(
   processes: int,
   coordinator: str | None = None,
   process: int | None = None,
-  timeout_seconds: int = 600,
+  timeout_seconds: int = 1800,
 ) -> None:
   """Joins the other processes of the job; before anything else of JAX.
 
@@ -153,6 +154,29 @@ def agree(value: Any) -> Any:
   return json.loads(_wait_for(key, 0))
 
 
+def from_lead(make: Callable[[], Any]) -> Any:
+  """Returns what process 0 makes, which is JSON; the others wait for it.
+
+  For what takes long, or has to be done once, such as asking an endpoint.
+
+  Raises:
+    errors.InputError: in all processes, if process 0 finds one.
+    MissingError: if process 0 does not come.
+  """
+  if count() == 1:
+    return make()
+  found: dict[str, Any] = {}
+  if is_lead():
+    try:
+      found = {'made': make()}
+    except errors.InputError as e:
+      found = {'error': str(e)}
+  found = agree(found)
+  if 'error' in found:
+    raise errors.InputError(found['error'])
+  return found['made']
+
+
 def gather(value: Any) -> list[Any]:
   """Returns the values of all processes in order; they are JSON.
 
@@ -212,17 +236,30 @@ def fetch(tree: Any) -> Any:
   Those that are split over processes are gathered first, on the devices: all
   processes have to call it, in the same order.
   """
+  return jax.device_get(gathered(tree))
+
+
+def gathered(tree: Any) -> Any:
+  """Returns arrays with all of each on the devices of every process.
+
+  What only some processes go on to read need not be fetched by the others; but
+  all have to call this.
+  """
   if count() == 1:
-    return jax.device_get(tree)
+    return tree
   return jax.tree.map(_whole, tree)
 
 
 def _whole(value: Any) -> Any:
   if not isinstance(value, jax.Array) or value.is_fully_addressable:
-    return jax.device_get(value)
-  if value.is_fully_replicated:
-    return np.asarray(value.addressable_data(0))
-  return multihost_utils.process_allgather(value, tiled=True)
+    return value
+  if not value.is_fully_replicated:
+    mesh: Any = jax.sharding.get_mesh()
+    if isinstance(value.sharding, NamedSharding):
+      mesh = value.sharding.mesh
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    value = jax.jit(lambda x: x, out_shardings=everywhere)(value)
+  return value.addressable_data(0)
 
 
 def _client() -> Any:

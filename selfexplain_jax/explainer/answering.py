@@ -10,6 +10,7 @@ import numpy as np
 
 from selfexplain_jax import progress
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import generate
@@ -96,7 +97,7 @@ def ask(
       new_tokens,
       end_id,
     )
-    made = jax.device_get(made)
+    made = hosts.fetch(made)
     for row, index in enumerate(chosen):
       answers[index] = made.tokens[row, : made.length[row]].tolist()
       log_probability[index] = made.log_probability[row]

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import jax
-from jax.experimental import multihost_utils
 import numpy as np
 import safetensors
 from safetensors import numpy as safetensors_numpy
@@ -14,6 +13,7 @@ from safetensors import numpy as safetensors_numpy
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import questions
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.models import artefact
@@ -88,7 +88,10 @@ class Explainer:
     folder = files.path(directory)
     arrays = self.injection.parameters.arrays()
     if arrays:
-      content = {name: _whole(value) for name, value in arrays.items()}
+      content = {
+        name: np.ascontiguousarray(value)
+        for name, value in hosts.fetch(dict(arrays)).items()
+      }
       files.write_bytes(folder / _PARAMETERS, safetensors_numpy.save(content))
     projection = arrays.get('projection')
     note = {
@@ -198,13 +201,6 @@ def load(
 def _note(directory: files.PathLike) -> dict[str, Any]:
   name = files.path(directory) / _FILE
   return files.read_json(name, 'note of an explainer')
-
-
-def _whole(value: jax.Array) -> np.ndarray:
-  """Returns all of an array, though its parts may lie with other processes."""
-  if not value.is_fully_addressable:
-    value = multihost_utils.process_allgather(value, tiled=True)
-  return np.ascontiguousarray(value)
 
 
 def _read(

@@ -15,6 +15,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.models import decoder
 
@@ -31,6 +32,9 @@ _AXES: dict[str, tuple[str | None, ...]] = {
   'bias': ('layers', 'width'),
   'projection': ('layers', 'width', None),
 }
+
+# Rows of an embedding that are fetched at a time.
+_ROWS = 16384
 
 _TINY = 1e-24  # Below every squared norm of a vector; a zero one stays zero.
 
@@ -173,8 +177,7 @@ def make(
     errors.InputError: for an unknown mode, or a block that the model lacks.
   """
   check(mode, block, model.config.layers)
-  table = np.asarray(jax.device_get(model.embedding[...]), np.float64)
-  norm = float(np.mean(np.linalg.norm(table, axis=1)))
+  norm = _mean_norm(model.embedding[...])
   norm *= decoder.embedding_scale(model.config)
   blocks = layer_blocks or layer_blocks_lib.LayerBlocks()
   values = {}
@@ -186,6 +189,15 @@ def make(
   if not values:  # Nothing that differs between layer blocks.
     return Injection(mode, vector_id, norm, block)
   return Injection(mode, vector_id, norm, block, blocks, place(values))
+
+
+def _mean_norm(table_VxD: jax.Array) -> float:
+  """The mean norm of an embedding's rows, in float64, a part at a time."""
+  norms = []
+  for start in range(0, len(table_VxD), _ROWS):
+    rows = hosts.fetch(table_VxD[start : start + _ROWS]).astype(np.float64)
+    norms.append(np.linalg.norm(rows, axis=1))
+  return float(np.mean(np.concatenate(norms)))
 
 
 def shapes(

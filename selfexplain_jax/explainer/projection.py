@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.models import decoder
@@ -173,7 +174,7 @@ def _averages(
   # One program for all batches.
   padded = np.pad(tokens_RxT, ((0, -rows % _BATCH), (0, 0)))
   parts = [
-    jax.device_get(_run(model, padded[i : i + _BATCH], capture, share))
+    hosts.fetch(_run(model, padded[i : i + _BATCH], capture, share))
     for i in range(0, rows, _BATCH)
   ]
   return np.concatenate(parts, 1)[:, :rows]

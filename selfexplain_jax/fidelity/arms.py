@@ -17,6 +17,7 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import questions as questions_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import explainer as explainer_lib
@@ -255,8 +256,9 @@ def run(
     errors.InputError: if the directory has answers that depend on other inputs.
   """
   noted = files.path(directory) / 'inputs.json'
-  if not noted.exists():
+  if not hosts.agree(noted.exists()):
     files.write_json(noted, inputs)
+  hosts.barrier('the inputs of the answers')
   earlier = files.read_json(noted, 'inputs of the answers')
   for name in sorted(inputs.keys() | earlier.keys()):
     if inputs.get(name) != earlier.get(name):
@@ -267,7 +269,7 @@ def run(
   results = {}
   for name, arm in arms.items():
     kept = files.path(directory) / f'{name}.json'
-    if not kept.exists():
+    if not hosts.agree(kept.exists()):
       logging.info('Arm %s', name)
       said = arm()
       files.write_json(
@@ -277,6 +279,7 @@ def run(
           'log_probability': [float(p) for p in said.log_probability],
         },
       )
+      hosts.barrier(f'the answers of {name}')
       preemption.check()
     content = files.read_json(kept, f'answers of arm {name}')
     results[name] = said_lib.Said(

@@ -11,7 +11,6 @@ import dataclasses
 from typing import Any
 import zlib
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -19,6 +18,7 @@ from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.dictionary import exemplars
 from selfexplain_jax.dictionary import sparse_autoencoder
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import features
 
@@ -94,7 +94,7 @@ def observe(
       k=top.shape[1],
       batch=_BATCH,
     )
-    top[members] = jax.device_get(found.document)
+    top[members] = hosts.fetch(found.document)
   chosen = np.stack(
     [
       _with_others(own, count, features.name(row), seed)

@@ -4,10 +4,10 @@
 from collections.abc import Sequence
 import dataclasses
 
-import jax
 import numpy as np
 
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import patch
 from selfexplain_jax.interventions import run
@@ -160,9 +160,7 @@ def _in_batches(one, rows: np.ndarray, batch: int, what: str) -> Effects:
 
 def _read(made: run.NextToken, count: int) -> Effects:
   """Waits for a batch and drops the rows that filled it up."""
-  token, margin, written = jax.device_get(
-    (made.token, made.margin, made.written)
-  )
+  token, margin, written = hosts.fetch((made.token, made.margin, made.written))
   return Effects(token[:count], margin[:count], written[:count])
 
 

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 
 from selfexplain_jax import files
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.interventions import effects as effects_lib
 
 _FOLDER = 'search'
@@ -45,7 +46,10 @@ def run(
   )
   name = files.path(folder) / _FOLDER / f'{key[:32]}.npz'
   kept = _read(name)
-  if kept is None:
+  known = hosts.agree(kept is not None)
+  if known and kept is None:
+    raise RuntimeError(f'process 0 can read {name}, and this one cannot')
+  if not known or kept is None:
     kept = compute()
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **dataclasses.asdict(kept))

@@ -17,6 +17,7 @@ import ml_collections
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.judges import endpoint as endpoint_lib
 
@@ -77,6 +78,10 @@ class Chat:
       }
       for messages in conversations
     ]
+    return hosts.from_lead(lambda: self._replies(requests))
+
+  def _replies(self, requests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns replies that are in the cache, or asks for them."""
     digests = [files.digest_json(request) for request in requests]
     replies: dict[str, str] = {}
     missing: dict[str, Mapping[str, Any]] = {}
@@ -103,7 +108,8 @@ class Chat:
       ended = futures.as_completed(running)
       for one in progress.track(ended, len(running), 'replies'):
         replies[running[one]] = one.result()
-        preemption.check()
+        if hosts.count() == 1:  # Else only process 0 is here.
+          preemption.check()
     finally:  # After an error, what has not begun does not begin.
       pool.shutdown(cancel_futures=True)
     return replies

@@ -12,11 +12,11 @@ from typing import Any
 
 from flax import nnx
 import jax
-from jax.experimental import multihost_utils
 import numpy as np
 
 from selfexplain_jax import files
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import hub
@@ -168,11 +168,7 @@ def save(
     errors.InputError: if no family of models has the decoder's traits.
   """
   huggingface_config.check(model.config)
-  if jax.process_index():
-    for _ in _exported(model):  # Parts of what the first process writes.
-      pass
-    return
-  (files.path(directory) / huggingface_config.FILE).unlink(missing_ok=True)
+  files.remove(files.path(directory) / huggingface_config.FILE)
   sources = _sources(model)
   specs = {
     name: (tensors.shape, value.dtype.name)
@@ -193,17 +189,20 @@ def weight_hash(model_or_directory: decoder.Decoder | files.PathLike) -> str:
     errors.InputError: if the directory has no readable weights.
   """
   if isinstance(model_or_directory, decoder.Decoder):
-    tensors = _exported(model_or_directory)
-  else:
-    folder = hub.local(model_or_directory)
-    if peft.is_adapter(folder):
-      name = peft_config.base(folder)
-      base, layers = weight_hash(name), read_config(name).layers
-      scale = peft_config.read(folder, layers).scale
-      own = _digests(stored_lib.Stored(folder, [peft.WEIGHTS]).tensors())
-      return files.digest_json({'base': base, 'scale': scale, 'adapter': own})
-    tensors = stored_lib.model(folder).tensors()
-  return files.digest_json(_digests(tensors))
+    return files.digest_json(_digests(_exported(model_or_directory)))
+  return hosts.from_lead(lambda: _stored_hash(model_or_directory))
+
+
+def _stored_hash(directory: files.PathLike) -> str:
+  """The hash of what a directory holds."""
+  folder = hub.local(directory)
+  if peft.is_adapter(folder):
+    name = peft_config.base(folder)
+    base, layers = _stored_hash(name), read_config(name).layers
+    scale = peft_config.read(folder, layers).scale
+    own = _digests(stored_lib.Stored(folder, [peft.WEIGHTS]).tensors())
+    return files.digest_json({'base': base, 'scale': scale, 'adapter': own})
+  return files.digest_json(_digests(stored_lib.model(folder).tensors()))
 
 
 def _digests(
@@ -245,10 +244,7 @@ def _fetch(
   tensors: tensor_names.Tensors, value: jax.Array, layer: int
 ) -> np.ndarray:
   """Fetches one tensor of a parameter, in the layout that it is stored in."""
-  one = value[layer] if tensors.stacked else value
-  if not one.is_fully_addressable:
-    one = multihost_utils.process_allgather(one, tiled=True)
-  host = np.asarray(one)
+  host = hosts.fetch(value[layer] if tensors.stacked else value)
   return np.ascontiguousarray(host.T if tensors.transposed else host)
 
 

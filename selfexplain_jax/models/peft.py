@@ -11,13 +11,13 @@ from typing import Any
 
 from flax import nnx
 import jax
-from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import lora
@@ -153,15 +153,8 @@ def save(
 
   def read(name: str) -> np.ndarray:
     value, layer = values[name]
-    part = value if layer is None else value[layer].T
-    if not part.is_fully_addressable:
-      part = multihost_utils.process_allgather(part, tiled=True)
-    return np.asarray(part)
+    return hosts.fetch(value if layer is None else value[layer].T)
 
-  if jax.process_index():
-    for name in sorted(values):  # As the first process writes them.
-      read(name)
-    return
   specs = {
     name: (
       value.shape if layer is None else tuple(reversed(value.shape[1:])),

@@ -43,7 +43,7 @@ def write(
   folder, groups = files.path(directory), _groups(specs, shard_bytes)
   if len(groups) == 1:
     write_file(folder / stored.WEIGHTS, specs, read)
-    (folder / stored.INDEX).unlink(missing_ok=True)
+    files.remove(folder / stored.INDEX)
     return
   table = {}
   for i, group in enumerate(groups, 1):
@@ -53,7 +53,7 @@ def write(
   total = sum(map(_size, specs.values()))
   index = {'metadata': {'total_size': total}, 'weight_map': table}
   files.write_json(folder / stored.INDEX, index)
-  (folder / stored.WEIGHTS).unlink(missing_ok=True)
+  files.remove(folder / stored.WEIGHTS)
 
 
 def write_file(

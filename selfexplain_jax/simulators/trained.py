@@ -16,6 +16,7 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
@@ -112,7 +113,7 @@ class TrainedSimulator:
         length,
       )
       with jax.set_mesh(self._mesh):
-        expected, is_active = jax.device_get(
+        expected, is_active = hosts.fetch(
           _predict(
             self._model,
             tokens,

@@ -19,6 +19,7 @@ from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.data import samples
 from selfexplain_jax.data import spans as spans_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import ablate
 from selfexplain_jax.interventions import effects as effects_lib
@@ -261,7 +262,9 @@ def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
       new_tokens=1,
       end_id=-1,
     )
-    said.append([target.tokenizer.text(int(t)) for t in made.tokens[:, 0]])
+    said.append(
+      [target.tokenizer.text(int(t)) for t in hosts.fetch(made.tokens)[:, 0]]
+    )
   return [
     claims.render(before != after, changes.content(row, after))
     for row, before, after in zip(rows, *said, strict=True)

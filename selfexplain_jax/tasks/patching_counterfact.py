@@ -11,7 +11,6 @@ effects of finished chunks are kept in the workdir.
 import dataclasses
 from typing import Any
 
-import jax
 import ml_collections
 import numpy as np
 
@@ -20,6 +19,7 @@ from selfexplain_jax import files
 from selfexplain_jax import progress
 from selfexplain_jax.data import chance
 from selfexplain_jax.data import counterfact
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.interventions import block_means
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import effects as effects_lib
@@ -124,7 +124,7 @@ class Search:
       self.blocks,
       self.config.site,
     )
-    return jax.device_get(found)
+    return hosts.fetch(found)
 
   def run(self, drawn: cells_lib.Drawn, batch: int) -> effects_lib.Effects:
     """Runs patches chunk by chunk; in whatever order they come."""
@@ -355,7 +355,7 @@ def _canary(search: Search, usable: np.ndarray) -> None:
   layers = tuple(range(search.target.config.layers))
   wanted = capture.build(model.config, (site,), layers, cells.position[:, None])
   found = run_lib.run(model, cells.tokens, cells.length, None, wanted)
-  own = np.moveaxis(jax.device_get(found.captured[site])[:, :, 0], 0, 1)
+  own = np.moveaxis(hosts.fetch(found.captured[site])[:, :, 0], 0, 1)
   effects_lib.self_patch_canary(model, cells, own)
 
 

@@ -2,19 +2,18 @@
 """Next-token training on whole rows, one document a row."""
 
 from collections.abc import Callable, Iterator
+import dataclasses
 import functools
 
-import grain
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
+from selfexplain_jax.data import feeding
 from selfexplain_jax.models import decoder
 from selfexplain_jax.training import state as state_lib
 
 Batch = dict[str, jax.Array]
-Row = dict[str, np.ndarray]
 
 
 def cross_entropy(
@@ -58,22 +57,23 @@ def make_step(optimizer: optax.GradientTransformation) -> Callable:
   return step
 
 
-class CorpusRows(grain.sources.RandomAccessDataSource):
-  """Rows of a corpus as a grain source: row i is a function of i alone."""
+@dataclasses.dataclass(frozen=True)
+class _Rows:
+  """Rows of a job, of which row i is a function of i alone."""
 
-  def __init__(self, row: Callable[[int], Row], rows: int):
-    self._row, self._rows = row, rows
+  row: Callable[[int], feeding.Row]
+  rows: int
 
   def __len__(self) -> int:
-    return self._rows
+    return self.rows
 
-  def __getitem__(self, index: int) -> Row:
-    return self._row(index)
+  def __getitem__(self, index: int) -> feeding.Row:
+    return self.row(index)
 
 
 def batches(
-  row: Callable[[int], Row], batch: int, steps: int, done: int
-) -> Iterator[Row]:
+  row: Callable[[int], feeding.Row], batch: int, steps: int, done: int
+) -> Iterator[feeding.Batch]:
   """Yields the batches, with fields [batch, T], of the steps that are left.
 
   Args:
@@ -82,6 +82,4 @@ def batches(
     steps: steps in all.
     done: steps done already.
   """
-  source = CorpusRows(row, steps * batch)
-  dataset = grain.MapDataset.source(source)[done * batch :].batch(batch)
-  yield from dataset.to_iter_dataset(grain.ReadOptions(num_threads=0))
+  return feeding.batches(_Rows(row, steps * batch), batch, done)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import sites as sites_lib
@@ -129,7 +130,7 @@ def run(
     tuple(range(model.config.layers)),
     np.broadcast_to(np.arange(length), (batch, length)),
   )
-  return jax.device_get(_run(model, jnp.asarray(tokens_BxT), tap))
+  return hosts.fetch(_run(model, jnp.asarray(tokens_BxT), tap))
 
 
 @jax.jit

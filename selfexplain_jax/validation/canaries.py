@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import patch as patch_lib
 from selfexplain_jax.interventions import run as run_lib
@@ -130,7 +131,7 @@ class _Cells:
     )
     captured = {
       name: np.asarray(value, np.float32)
-      for name, value in jax.device_get(made.captured).items()
+      for name, value in hosts.fetch(made.captured).items()
     }
     return _Made(np.asarray(made.logits), captured, np.asarray(made.written))
 
@@ -226,7 +227,7 @@ def _wrong(name: str, site: str, layer: int, what: str) -> Check:
 def _repeated(model: decoder.Decoder, prompts: Prompts) -> Check:
   """Greedy tokens, with a cache and together, are those of whole rows alone."""
   batch, length = prompts.tokens.shape
-  made = jax.device_get(
+  made = hosts.fetch(
     generate.generate(
       model,
       jnp.asarray(prompts.tokens),

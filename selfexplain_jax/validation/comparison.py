@@ -10,6 +10,7 @@ import numpy as np
 
 from selfexplain_jax import files
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import generate
 from selfexplain_jax.models import huggingface
@@ -81,7 +82,7 @@ def compare(
         new_tokens=NEW_TOKENS,
         end_id=-1,
       )
-      yield _generations(jax.device_get(ours).tokens, *continued)
+      yield _generations(hosts.fetch(ours).tokens, *continued)
     del model
     yield _distributions(dtype, found, expected)
 
