@@ -12,6 +12,7 @@ from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
+from selfexplain_jax.distributed import hosts
 
 _CHUNK_ROWS = 256
 _SHARD_ROWS = 1 << 16
@@ -19,6 +20,8 @@ _SHARD_ROWS = 1 << 16
 
 def write_vectors(directory: files.PathLike, vectors_RxD: np.ndarray) -> None:
   """Writes `vectors_RxD` as the array at `directory`, replacing one there.
+
+  Of several processes, process 0 does.
 
   Args:
     directory: the array's own folder, `DIR/vectors` of an explanation set.
@@ -37,6 +40,8 @@ def write_vectors(directory: files.PathLike, vectors_RxD: np.ndarray) -> None:
       f'vectors for {files.path(directory)} are {vectors_RxD.dtype.name}'
       f'{list(vectors_RxD.shape)}, expected float32 [R, D]'
     )
+  if not hosts.is_lead():
+    return
   rows = vectors_RxD.shape[0]
   # A small array is one chunk rounded up, so that its shard stays small.
   shard_rows = min(_SHARD_ROWS, max(1, -(-rows // _CHUNK_ROWS)) * _CHUNK_ROWS)
