@@ -1,0 +1,85 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of processes that work together: real ones, of two devices each."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+from selfexplain_jax import errors
+from selfexplain_jax.distributed import hosts
+
+
+def _port() -> int:
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    return free.getsockname()[1]
+
+
+class HostsTest(absltest.TestCase):
+  def test_two_processes(self):
+    folder, port = self.create_tempdir().full_path, _port()
+    workers = [
+      subprocess.Popen(
+        [
+          *(sys.executable, '-m', 'tests.distributed.hosts_worker'),
+          *(f'127.0.0.1:{port}', '2', str(process), folder),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+      )
+      for process in range(2)
+    ]
+    printed = [worker.communicate(timeout=120)[0] for worker in workers]
+    # What connects them prints lines of its own.
+    found = [json.loads(text.rpartition('result ')[2]) for text in printed]
+    for process, said in enumerate(found):
+      self.assertEqual(said['count'], 2)
+      self.assertEqual(said['lead'], process == 0)
+      self.assertEqual(said['agreed'], {'from': 0})
+      self.assertEqual(said['gathered'], [0, 10])
+      self.assertEqual(said['made'], [0])
+      self.assertEqual(said['refused'], 'found by 0')
+      self.assertEqual(
+        said['files'], ['own_0.json', 'own_1.json', 'shared.json']
+      )
+      # Rows are in order whoever read them, and each is read by its own.
+      self.assertEqual(said['split'], [[*range(8, 16)], [*range(16, 24)]])
+      own = [[8, 9, 10, 11], [12, 13, 14, 15]][process]
+      self.assertEqual(said['split_read'], [*own, *(n + 8 for n in own)])
+      self.assertEqual(said['odd'], [[*range(6, 12)], [*range(12, 18)]])
+      self.assertEqual(said['odd_read'], [*range(6, 18)])
+    with open(os.path.join(folder, 'shared.json')) as shared:
+      self.assertEqual(json.load(shared), 0)
+    self.assertEqual(
+      found[0]['missing'],
+      'of 2 processes not all came to the end of the test within 5 s: missing '
+      '1, see their logs',
+    )
+
+  def test_one_process_has_no_others(self):
+    self.assertEqual(hosts.count(), 1)
+    self.assertTrue(hosts.is_lead())
+    self.assertEqual(hosts.agree('a'), 'a')
+    self.assertEqual(hosts.gather('a'), ['a'])
+    hosts.barrier('nothing')
+
+  def test_an_address_needs_a_number(self):
+    with self.assertRaisesRegex(errors.InputError, '--coordinator and --proc'):
+      hosts.initialize(2, 'localhost:1')
+    with self.assertRaisesRegex(
+      errors.InputError, '--process=2: expected 0 to'
+    ):
+      hosts.initialize(2, 'localhost:1', 2)
+
+  def test_a_platform_that_tells_nothing(self):
+    with self.assertRaisesRegex(errors.InputError, 'does not tell which'):
+      hosts.initialize(2)
+
+
+if __name__ == '__main__':
+  absltest.main()

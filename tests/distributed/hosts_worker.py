@@ -1,0 +1,93 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""One of several processes that speak; prints a line `result JSON`.
+
+python -m tests.distributed.hosts_worker COORDINATOR PROCESSES PROCESS FOLDER
+"""
+
+import json
+import os
+import sys
+import time
+
+import jax
+import numpy as np
+
+from selfexplain_jax import errors
+from selfexplain_jax import files
+from selfexplain_jax.data import feeding
+from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import mesh as mesh_lib
+
+
+class _Counters:
+  """Rows that hold their own number; notes which are read."""
+
+  def __init__(self, rows: int):
+    self._rows, self.read = rows, list[int]()
+
+  def __len__(self) -> int:
+    return self._rows
+
+  def __getitem__(self, index: int) -> feeding.Row:
+    self.read.append(index)
+    return {'number': np.array([index, -index], np.int32)}
+
+
+def _fed(batch: int) -> tuple[list[list[int]], list[int]]:
+  """Batches after the first, as all devices hold them, and what was read."""
+  rows = _Counters(3 * batch)
+  batches = list(feeding.batches(rows, batch, 1))
+  numbers = [hosts.fetch(one['number'])[:, 0].tolist() for one in batches]
+  return numbers, rows.read
+
+
+def _from_lead_fails() -> str:
+  def refuse() -> None:
+    raise errors.InputError(f'found by {hosts.index()}')
+
+  try:
+    hosts.from_lead(refuse)
+  except errors.InputError as e:
+    return str(e)
+  return ''
+
+
+def main() -> None:
+  """Prints what this process sees."""
+  coordinator, processes, process, folder = sys.argv[1:]
+  jax.config.update('jax_num_cpu_devices', 2)
+  hosts.initialize(int(processes), coordinator, int(process), 5)
+  me = hosts.index()
+  files.write_json(files.path(folder) / 'shared.json', me)
+  files.write_json(files.path(folder) / f'own_{me}.json', me, True)
+  hosts.barrier('the files')
+  mesh = mesh_lib.make_mesh(data=2, fsdp=2)
+  with jax.set_mesh(mesh):
+    split, split_read = _fed(8)
+    odd, odd_read = _fed(6)  # Which four devices do not divide.
+  found = {
+    'count': hosts.count(),
+    'lead': hosts.is_lead(),
+    'agreed': hosts.agree({'from': me}),
+    'gathered': hosts.gather(me * 10),
+    'made': hosts.from_lead(lambda: [me]),
+    'refused': _from_lead_fails(),
+    'files': sorted(p.name for p in files.path(folder).iterdir()),
+    'split': split,
+    'split_read': split_read,
+    'odd': odd,
+    'odd_read': odd_read,
+  }
+  if me == int(processes) - 1:  # Does not come to where the others wait.
+    print(f'\nresult {json.dumps(found)}', flush=True)
+    time.sleep(60)  # It is ended when process 0 has ended.
+  try:
+    hosts.barrier('the end of the test')
+  except hosts.MissingError as e:
+    found['missing'] = str(e)
+  print(f'\nresult {json.dumps(found)}', flush=True)
+  os._exit(0)
+
+
+if __name__ == '__main__':
+  main()
