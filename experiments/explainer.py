@@ -40,6 +40,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.projection = dict(start='none', rows=256, penalty=0.01)
   # Rank of an adapter; 0 trains all weights that are not frozen.
   config.lora_rank = 0
+  config.lora_scale = 1.0  # Of its product: alpha / rank, in PEFT's terms.
   # Whether an adapter has an embedding too: words may be new to the base.
   config.lora_embedding = True
   # Not trained, so that the explainer keeps what it knows of people that no
@@ -50,6 +51,11 @@ def get_config() -> ml_collections.ConfigDict:
   )
   config.steps = 1500
   config.batch = 6
+  # Parts that a step is done in, one after the other, to save memory; and what
+  # the backward pass computes again: 'full', 'products' (all but those with the
+  # matrices), or 'none'.
+  config.accumulate = 1
+  config.remat = 'full'
   config.row_length = 144
   config.examples_per_row = 6
   config.replay = dict(batch=2, weight=0.1)

@@ -7,8 +7,7 @@ an explainer is tuned on it, and its claims are checked on the target. A file of
 to change two names in it.
 
 What differs from the authors' code, on purpose: the loss is a mean over answer
-tokens, adapters have an Adam of float32, no dropout (theirs 0.1) and a scale of
-1 (theirs 16 / 128, so that a step changes weights 8 times as much here),
+tokens, adapters have an Adam of float32 and no dropout (theirs 0.1),
 projections are trained in full rank, and the evaluated weights are those with
 the best exact match on validation records, not the last.
 """
@@ -32,6 +31,7 @@ GEMMA_INSTRUCT = 'google/gemma-2-9b-it'
 SIMULATOR = 'Transluce/features_explain_llama3.1_8b_simulator'
 
 _CHAT = (LLAMA_INSTRUCT, QWEN, GEMMA_INSTRUCT)
+_LORA_ALPHA = 16
 _AXES = ('data', 'fsdp', 'tensor')
 
 
@@ -89,6 +89,7 @@ def flow(
   if projection == 'ridge':
     tuned.corpus = dict(files='', field='text')
   tuned.lora_rank, tuned.lora_embedding = lora_rank, False
+  tuned.lora_scale = _LORA_ALPHA / lora_rank if lora_rank else 1.0
   tuned.frozen = dict(names=(), blocks=0)
   tuned.replay.batch = 0
   tuned.optimizer = dict(

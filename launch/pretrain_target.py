@@ -19,6 +19,7 @@ from selfexplain_jax.models import artefact
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.tasks import table
+from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
@@ -36,8 +37,15 @@ def run(
 ) -> None:
   """Pretrains and writes the model, unless the workdir holds it already."""
   cli.require_least(
-    config, seed=0, steps=1, batch=1, row_length=2, checkpoint_every=1
+    config,
+    seed=0,
+    steps=1,
+    batch=1,
+    accumulate=1,
+    row_length=2,
+    checkpoint_every=1,
   )
+  accumulation.check(config.accumulate, batch=config.batch)
   cli.require_least(config.world, world_seed=0, known_seed=0, corpus_seed=0)
   cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
@@ -47,7 +55,7 @@ def run(
   corpus = pretraining.Corpus(**config.world)
   tokenizer = corpus.tokenizer(table.words(config.model.layers))
   shape = config_lib.DecoderConfig(
-    vocabulary=tokenizer.vocab_size, **config.model
+    vocabulary=tokenizer.vocab_size, remat=config.remat, **config.model
   )
   tokens = config.steps * config.batch * config.row_length
   logging.info(
@@ -77,7 +85,7 @@ def run(
     job = loop.Job(
       name='pretraining',
       steps=config.steps,
-      step=language_modelling.make_step(optimizer),
+      step=language_modelling.make_step(optimizer, config.accumulate),
       batches=functools.partial(
         language_modelling.batches,
         functools.partial(corpus.row, tokenizer, config.row_length),

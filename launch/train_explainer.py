@@ -36,6 +36,7 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.tasks import table
+from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import freezing
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
@@ -51,6 +52,7 @@ def run(
     config,
     seed=0,
     examples=0,
+    accumulate=1,
     lora_rank=0,
     steps=1,
     batch=1,
@@ -62,6 +64,10 @@ def run(
   )
   cli.require_dtype(config)
   cli.require_least(config.replay, batch=0, weight=0)
+  accumulation.check(
+    config.accumulate,
+    **{'batch': config.batch, 'replay.batch': config.replay.batch},
+  )
   cli.require_least(config.projection, rows=1)
   cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
@@ -133,6 +139,7 @@ def run(
     model, tokenizer = artefact.load(
       config.initial, mesh, shape.dtype, shape.parameter_dtype
     )
+    model = decoder.with_config(model, remat=shape.remat)
     injection = injection_lib.make(
       config.injection,
       model,
@@ -148,7 +155,12 @@ def run(
       key = jax.random.key(config.seed)
       trained, base = (
         lora.initialize(
-          model, config.lora_rank, key, mesh, config.lora_embedding
+          model,
+          config.lora_rank,
+          key,
+          mesh,
+          config.lora_embedding,
+          config.lora_scale,
         ),
         model,
       )
@@ -180,7 +192,7 @@ def run(
       name='explainer',
       steps=config.steps,
       step=train_step.make_step(
-        optimizer, injection, config.replay.weight, base
+        optimizer, injection, config.replay.weight, base, config.accumulate
       ),
       batches=functools.partial(
         replay.mixed,

@@ -33,11 +33,18 @@ _BEFORE: dict[str, dict[str, Any]] = {
     'keep_unstable': False,
     'labels': {'source': 'concepts'},
   },
+  'pretrain_target': {
+    'accumulate': 1,
+    'remat': 'full',
+  },
   'train_explainer': {
+    'accumulate': 1,
     'chat': False,
     'dtype': 'float32',
     'lora_embedding': True,
+    'lora_scale': 1.0,
     'phrasings': 'world',
+    'remat': 'full',
   },
 }
 

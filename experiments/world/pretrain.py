@@ -50,6 +50,8 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
   )
   config.steps = 400
   config.batch = 32
+  config.accumulate = 1  # Parts that a step is done in, to save memory.
+  config.remat = 'full'  # What is computed again: 'products', 'none' for less.
   config.row_length = 64
   config.checkpoint_every = 100
   config.mesh = dict(data=-1, fsdp=1, tensor=1)

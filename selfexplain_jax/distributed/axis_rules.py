@@ -47,6 +47,18 @@ def partition_spec(axes: tuple[str | None, ...]) -> PartitionSpec:
   return PartitionSpec(*(RULES[a] if a is not None else None for a in axes))
 
 
+def ways(axis: str) -> int:
+  """Into how many parts the mesh that is set splits an axis, at most.
+
+  Raises:
+    KeyError: if the name is not in the table.
+  """
+  mesh = jax.sharding.get_abstract_mesh()
+  names = RULES[axis] or ()
+  names = (names,) if isinstance(names, str) else names
+  return math.prod(mesh.shape[name] for name in names if name in mesh.shape)
+
+
 def constrain(value: jax.Array, *axes: str | None) -> jax.Array:
   """Constrains an activation inside a compiled program to its logical axes.
 

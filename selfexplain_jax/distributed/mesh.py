@@ -1,7 +1,10 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """The device mesh: `data` x `fsdp` x `tensor`. One device is a 1x1x1 mesh."""
 
+from collections.abc import Sequence
+
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType
 
 from selfexplain_jax import errors
@@ -13,29 +16,50 @@ AnyMesh = jax.sharding.Mesh | jax.sharding.AbstractMesh
 
 
 def make_mesh(
-  data: int = -1, fsdp: int = 1, tensor: int = 1
+  data: int = -1,
+  fsdp: int = 1,
+  tensor: int = 1,
+  devices: Sequence[jax.Device] | None = None,
 ) -> jax.sharding.Mesh:
   """Makes the mesh over all devices of the job.
+
+  Neighbours on `tensor` and `fsdp` are neighbours in the network. Where there
+  are several slices, only `data` goes from one to another, since what connects
+  them is slow.
 
   Args:
     data: ways to split the batch with replicated parameters; -1 takes the
       devices that the other two leave.
     fsdp: ways to split both the batch and the parameters.
     tensor: ways to split heads, MLP and vocabulary.
+    devices: other devices than those of the job, such as of a slice that
+      programs are compiled for.
 
   Raises:
-    errors.InputError: if the product is not the number of devices.
+    errors.InputError: if the product is not the number of devices, or `data`
+      not a multiple of the slices.
   """
-  devices = jax.device_count()
-  data = _ways(data, fsdp, tensor)
-  if data * fsdp * tensor != devices:
+  found = list(jax.devices() if devices is None else devices)
+  data = _ways(data, fsdp, tensor, len(found))
+  if data * fsdp * tensor != len(found):
     raise errors.InputError(
       f'mesh {data} x {fsdp} x {tensor} (data x fsdp x tensor) does not match '
-      f'the {devices} devices of this job: expected the product to be {devices}'
+      f'the {len(found)} devices of this job: expected the product to be '
+      f'{len(found)}'
     )
-  return jax.make_mesh(
-    (data, fsdp, tensor), AXES, axis_types=(AxisType.Auto,) * 3
-  )
+  slices = len({getattr(device, 'slice_index', 0) for device in found})
+  if data % slices:
+    raise errors.InputError(
+      f'mesh has data={data}: expected a multiple of {slices}, the slices of '
+      'this job, which it alone goes over'
+    )
+  if slices > 1:
+    placed = mesh_utils.create_hybrid_device_mesh(
+      (data // slices, fsdp, tensor), (slices, 1, 1), found
+    )
+  else:
+    placed = mesh_utils.create_device_mesh((data, fsdp, tensor), found)
+  return jax.sharding.Mesh(placed, AXES, (AxisType.Auto,) * 3)
 
 
 def plan_mesh(
@@ -50,18 +74,18 @@ def plan_mesh(
     errors.InputError: if a number is below 1.
   """
   return jax.sharding.AbstractMesh(
-    (_ways(data, fsdp, tensor), fsdp, tensor), AXES
+    (_ways(data, fsdp, tensor, jax.device_count()), fsdp, tensor), AXES
   )
 
 
-def _ways(data: int, fsdp: int, tensor: int) -> int:
+def _ways(data: int, fsdp: int, tensor: int, devices: int) -> int:
   """Returns how many ways the batch is split, with replicated parameters."""
   if min(fsdp, tensor) < 1:
     raise errors.InputError(
       f'mesh has fsdp={fsdp} and tensor={tensor}: expected at least 1'
     )
   if data == -1:
-    return max(1, jax.device_count() // (fsdp * tensor))
+    return max(1, devices // (fsdp * tensor))
   if data < 1:
     raise errors.InputError(f'mesh has data={data}: expected at least 1, or -1')
   return data

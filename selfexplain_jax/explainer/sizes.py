@@ -21,7 +21,7 @@ def shape(config: ml_collections.ConfigDict) -> config_lib.DecoderConfig:
   Weights that are trained stay in float32, whatever they are run in.
 
   Args:
-    config: of the training: `initial`, `dtype` and `lora_rank`.
+    config: of the training: `initial`, `dtype`, `lora_rank` and `remat`.
 
   Raises:
     errors.InputError: if `initial` is no model.
@@ -30,6 +30,7 @@ def shape(config: ml_collections.ConfigDict) -> config_lib.DecoderConfig:
     huggingface.read_config(config.initial),
     dtype=config.dtype,
     parameter_dtype=config.dtype if config.lora_rank else 'float32',
+    remat=config.remat,
   )
 
 
@@ -67,7 +68,7 @@ def text(
   )
   step = estimate.step_bytes(
     shape_,
-    config.batch + config.replay.batch,
+    (config.batch + config.replay.batch) // config.accumulate,
     config.row_length,
     mesh,
     trained=True,

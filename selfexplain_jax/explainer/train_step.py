@@ -13,6 +13,7 @@ import optax
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import lora
+from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import state as state_lib
 
@@ -58,6 +59,7 @@ def answer_loss(
   injection: injection_lib.Injection,
   batch: Batch,
   adapter: lora.Factors | None = None,
+  total: jax.Array | None = None,
 ) -> jax.Array:
   """Summed cross-entropy of answer tokens over their number, f32[].
 
@@ -69,6 +71,8 @@ def answer_loss(
       vector tokens of a row; and `vector_blocks` i32[B, K], their layer blocks,
       which may be absent where the injection tells none apart.
     adapter: of the explainer's layers.
+    total: what is divided by, if the batch is a part of another; the number of
+      its answer tokens if None.
   """
   embeddings, tap = injection_lib.inject(
     model,
@@ -89,8 +93,14 @@ def answer_loss(
   losses = language_modelling.cross_entropy(
     model, hidden[:, :-1], batch['tokens'][:, 1:]
   )
-  weights = batch['weights'][:, :-1]
-  return jnp.sum(losses * weights) / jnp.maximum(jnp.sum(weights), 1.0)
+  if total is None:
+    total = answer_tokens(batch)
+  return jnp.sum(losses * batch['weights'][:, :-1]) / total
+
+
+def answer_tokens(batch: Batch) -> jax.Array:
+  """The number of answer tokens in a batch, f32[]; at least 1."""
+  return jnp.maximum(jnp.sum(batch['weights'][:, :-1]), 1.0)
 
 
 compiled_answer_loss = jax.jit(answer_loss)
@@ -101,11 +111,13 @@ def make_step(
   injection: injection_lib.Injection,
   replay_weight: float,
   base: decoder.Decoder | None = None,
+  accumulate: int = 1,
 ) -> Callable:
   """Returns the compiled step; it donates its state.
 
   The state's model is a `Trained`. The base is neither donated nor copied, so
-  that it can be the target too.
+  that it can be the target too. It is an argument of the compiled function,
+  `step.func`, which can be lowered for arrays that are not there.
 
   Args:
     optimizer: the optimizer.
@@ -114,29 +126,46 @@ def make_step(
       `batch['replay']`, which keep the explainer from forgetting;
       without that field nothing is replayed.
     base: the frozen explainer whose adapter is trained; None for all weights.
+    accumulate: parts that a batch is worked through in.
   """
   # Its own parameters may be donated with the first state.
   bare = injection.with_parameters(injection_lib.NO_PARAMETERS)
 
-  def loss(trained: Trained, base: decoder.Decoder | None, batch: Batch):
+  def loss(
+    trained: Trained,
+    base: decoder.Decoder | None,
+    batch: Batch,
+    totals: dict[str, jax.Array],
+  ):
     model, adapter = trained.model, None
     if base is not None:
       model = lora.with_embedding(base, trained.model)
       adapter = trained.model.factors
     shown = bare.with_parameters(trained.injection)
-    explained = answer_loss(model, shown, batch, adapter)
+    explained = answer_loss(model, shown, batch, adapter, totals.get('answers'))
     if 'replay' not in batch:
       return explained, {'loss': explained}
-    replayed = language_modelling.loss(model, batch['replay'], adapter)
+    replayed = language_modelling.loss(
+      model, batch['replay'], adapter, totals.get('replay')
+    )
     total = explained + replay_weight * replayed
     return total, {'loss': explained, 'replay_loss': replayed}
 
   @functools.partial(jax.jit, donate_argnums=0)
   def step(
-    state: state_lib.TrainState, base: decoder.Decoder | None, batch: Batch
+    state: state_lib.TrainState, batch: Batch, base: decoder.Decoder | None
   ):
-    gradient, metrics = jax.grad(loss, has_aux=True)(state.model, base, batch)
+    totals = {}
+    if accumulate > 1:
+      totals['answers'] = answer_tokens(batch)
+      if 'replay' in batch:
+        totals['replay'] = language_modelling.weight(batch['replay'])
+
+    def gradients(part: Batch):
+      return jax.grad(loss, has_aux=True)(state.model, base, part, totals)
+
+    gradient, metrics = accumulation.total(gradients, batch, accumulate)
     metrics['gradient_norm'] = optax.tree.norm(gradient)
     return state_lib.update(state, gradient, optimizer), metrics
 
-  return lambda state, batch: step(state, base, batch)
+  return functools.partial(step, base=base)

@@ -7,6 +7,10 @@ from selfexplain_jax import errors
 
 ACTIVATIONS = ('silu', 'gelu_tanh')
 
+# What of a block is kept for the backward pass: nothing; the products with its
+# matrices; all of it.
+REMATS = ('full', 'products', 'none')
+
 _DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -55,6 +59,8 @@ class DecoderConfig:
     max_positions: longest sequence that the model was made for.
     dtype: of activations; norms, softmax, rotary and logits are float32.
     parameter_dtype: of the weights in memory.
+    remat: how much of a block the backward pass computes again; one of
+      `REMATS`. It changes no values.
   """
 
   vocabulary: int
@@ -80,6 +86,7 @@ class DecoderConfig:
   max_positions: int = 2048
   dtype: str = 'float32'
   parameter_dtype: str = 'float32'
+  remat: str = 'full'
 
   def __post_init__(self):
     """Raises `errors.InputError` if the numbers do not fit together."""
@@ -100,6 +107,7 @@ class DecoderConfig:
       ('dtype', _DTYPES),
       ('parameter_dtype', _DTYPES),
       ('activation', ACTIVATIONS),
+      ('remat', REMATS),
     ):
       if getattr(self, name) not in choices:
         raise errors.InputError(

@@ -8,6 +8,7 @@ mutated or left behind.
 """
 
 from collections.abc import Callable
+import dataclasses
 import functools
 from typing import Any, Protocol
 
@@ -17,14 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': jax.nn.silu,
   'gelu_tanh': functools.partial(jax.nn.gelu, approximate=True),
 }
-
-_MASKED = -1e30  # Finite, so that a row without any visible key gives no NaN.
 
 
 class Tap(Protocol):
@@ -66,10 +66,10 @@ class Visits:
 
 
 class Adapter(Protocol):
-  """What changes a block's parameters before it runs; a stacked pytree."""
+  """What is added to the products with a block's matrices; a stacked pytree."""
 
-  def apply(self, layers: 'Layers') -> 'Layers':
-    """Returns the changed parameters of one block."""
+  def added(self, name: str, x: jax.Array) -> jax.Array:
+    """Returns what is added to the product of x, [..., in], with a matrix."""
 
 
 class Layers(nnx.Module):
@@ -134,6 +134,13 @@ def abstract(config: config_lib.DecoderConfig) -> Decoder:
   return jax.eval_shape(make, jax.random.key(0))
 
 
+def with_config(model: Decoder, **fields: Any) -> Decoder:
+  """Returns the model with fields of its configuration changed."""
+  changed = jax.tree.map(lambda x: x, model)
+  changed.config = dataclasses.replace(model.config, **fields)
+  return changed
+
+
 def initialize(
   config: config_lib.DecoderConfig, key: jax.Array, mesh: jax.sharding.Mesh
 ) -> Decoder:
@@ -166,85 +173,6 @@ def rms_norm(
   return normed.astype(x.dtype) * weight.astype(x.dtype)
 
 
-def soft_cap(x: jax.Array, cap: float | None) -> jax.Array:
-  """Bends values smoothly into -cap to cap; leaves them where it is None."""
-  return x if cap is None else cap * jnp.tanh(x / cap)
-
-
-def rope_frequencies(config: config_lib.DecoderConfig) -> jax.Array:
-  """Rotary frequencies in radians per position, f32[head_width / 2]."""
-  # On the host in float64: a relative error of float32's grows with position.
-  half = config.head_width // 2
-  frequency = config.rope_theta ** -(np.arange(half) / half)
-  scaling = config.rope_scaling
-  if scaling is None:
-    return jnp.asarray(frequency, jnp.float32)
-  turns = scaling.original_positions * frequency / (2 * np.pi)
-  low, high = scaling.low_frequency_factor, scaling.high_frequency_factor
-  kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
-  frequency = frequency * (kept + (1.0 - kept) / scaling.factor)
-  return jnp.asarray(frequency, jnp.float32)
-
-
-def rotation(
-  config: config_lib.DecoderConfig, positions_BxT: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-  """Cosine and sine of the rotary angles, each f32[B, T, 1, head_width / 2]."""
-  frequency = rope_frequencies(config)[None, None, :]
-  angle = positions_BxT[..., None].astype(jnp.float32) * frequency
-  return jnp.cos(angle)[:, :, None, :], jnp.sin(angle)[:, :, None, :]
-
-
-def rotate(
-  x_BxTxHxW: jax.Array, turn: tuple[jax.Array, jax.Array]
-) -> jax.Array:
-  """Applies the rotary embedding, pairing channel i with i + head_width / 2."""
-  cosine, sine = turn
-  low, high = jnp.split(x_BxTxHxW.astype(jnp.float32), 2, -1)
-  turned = [low * cosine - high * sine, high * cosine + low * sine]
-  return jnp.concatenate(turned, -1).astype(x_BxTxHxW.dtype)
-
-
-def attention(
-  config: config_lib.DecoderConfig,
-  query_BxTxHxW: jax.Array,
-  key_BxSxNxW: jax.Array,
-  value_BxSxNxW: jax.Array,
-  visible_BxTxS: jax.Array,
-) -> jax.Array:
-  """Grouped-query attention with scores and softmax in float32.
-
-  Query head h reads key and value head h // (H / N).
-
-  Args:
-    config: the decoder's configuration.
-    query_BxTxHxW: rotated queries.
-    key_BxSxNxW: rotated keys.
-    value_BxSxNxW: values.
-    visible_BxTxS: which query sees which key.
-
-  Returns:
-    The heads' outputs side by side, [B, T, H * W].
-  """
-  batch, length, heads, width = query_BxTxHxW.shape
-  kv_heads = key_BxSxNxW.shape[2]
-  grouped = query_BxTxHxW.reshape(
-    batch, length, kv_heads, heads // kv_heads, width
-  )
-  scores = jnp.einsum(
-    'btngw,bsnw->bngts',
-    grouped,
-    key_BxSxNxW,
-    preferred_element_type=jnp.float32,
-  )
-  scores = scores * (config.query_scale or width) ** -0.5
-  scores = soft_cap(scores, config.score_cap)
-  scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
-  weights = jax.nn.softmax(scores, -1).astype(value_BxSxNxW.dtype)
-  mixed = jnp.einsum('bngts,bsnw->btngw', weights, value_BxSxNxW)
-  return mixed.reshape(batch, length, heads * width)
-
-
 def linear(x: jax.Array, weight: nnx.Param) -> jax.Array:
   """Multiplies the last axis of x, [..., in], with a matrix [in, out].
 
@@ -262,6 +190,7 @@ def block(
   turn: tuple[jax.Array, jax.Array],
   attend: Any,
   visit: Any,
+  adapter: Adapter | None = None,
 ) -> jax.Array:
   """One block.
 
@@ -273,39 +202,43 @@ def block(
     attend: maps (query, key, value), each [B, T, heads, W] and rotated, to the
       heads' outputs [B, T, H * W]; it owns the mask and any cache.
     visit: maps (site name, value) to the value to go on with.
+    adapter: of this one block, without the leading layer axis.
 
   Returns:
     The residual stream after the block.
   """
   norm = functools.partial(rms_norm, config)
+
+  def product(x: jax.Array, name: str) -> jax.Array:
+    own = linear(x, getattr(layer, name))
+    return own if adapter is None else own + adapter.added(name, x)
+
   x = visit('resid_pre', x_BxTxD)
   batch, length, _ = x.shape
 
   h = norm(x, layer.attention_norm[...])
   heads = (batch, length, -1, config.head_width)
-  query = linear(h, layer.query).reshape(heads)
-  key = linear(h, layer.key).reshape(heads)
-  value = linear(h, layer.value).reshape(heads)
+  query = product(h, 'query').reshape(heads)
+  key = product(h, 'key').reshape(heads)
+  value = product(h, 'value').reshape(heads)
   if layer.query_norm is not None and layer.key_norm is not None:
     query = norm(query, layer.query_norm[...])
     key = norm(key, layer.key_norm[...])
   kv_axes = ('batch', 'sequence', 'activation_kv_heads', None)
   query = axis_rules.constrain(
-    rotate(query, turn), 'batch', 'sequence', 'activation_heads', None
+    attention.rotate(query, turn), 'batch', 'sequence', 'activation_heads', None
   )
-  key = axis_rules.constrain(rotate(key, turn), *kv_axes)
+  key = axis_rules.constrain(attention.rotate(key, turn), *kv_axes)
   value = axis_rules.constrain(value, *kv_axes)
-  added = linear(attend(query, key, value), layer.output)
+  added = product(attend(query, key, value), 'output')
   if layer.attention_post_norm is not None:
     added = norm(added, layer.attention_post_norm[...])
   x = visit('resid_mid', x + visit('attn_out', added))
 
   h = norm(x, layer.mlp_norm[...])
-  h = _ACTIVATIONS[config.activation](linear(h, layer.gate)) * linear(
-    h, layer.up
-  )
+  h = _ACTIVATIONS[config.activation](product(h, 'gate')) * product(h, 'up')
   h = axis_rules.constrain(h, 'batch', 'sequence', 'activation_mlp')
-  added = linear(h, layer.down)
+  added = product(h, 'down')
   if layer.mlp_post_norm is not None:
     added = norm(added, layer.mlp_post_norm[...])
   x = visit('resid_post', x + visit('mlp_out', added))
@@ -340,49 +273,8 @@ def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
     table[...].astype(hidden.dtype),
     preferred_element_type=jnp.float32,
   )
-  logits = soft_cap(logits, model.config.logit_cap)
+  logits = attention.soft_cap(logits, model.config.logit_cap)
   return logits.reshape(*hidden.shape[:-1], -1)
-
-
-def visible(
-  segments_BxT: jax.Array | None, batch: int, length: int
-) -> jax.Array:
-  """Which position (axis 1) sees which (axis 2): causal, within its segment."""
-  causal = jnp.tril(jnp.ones((length, length), bool))[None]
-  if segments_BxT is None:
-    return jnp.broadcast_to(causal, (batch, length, length))
-  return causal & (segments_BxT[:, :, None] == segments_BxT[:, None, :])
-
-
-def window_sizes(config: config_lib.DecoderConfig) -> jax.Array | None:
-  """Windows of the layers for a scan, i32[L]; None where there are none.
-
-  A layer without one has the largest integer, which no distance reaches.
-  """
-  if not config.windows:
-    return None
-  sizes = np.asarray(config.windows, np.int32)
-  return jnp.where(sizes == 0, np.iinfo(np.int32).max, sizes)
-
-
-def within(
-  window: jax.Array | int | None,
-  seen_BxTxS: jax.Array,
-  query_BxT: jax.Array,
-  key_BxS: jax.Array,
-) -> jax.Array:
-  """Narrows what is visible to keys that a window reaches back to.
-
-  Args:
-    window: how many positions a query sees, its own counted; None for all.
-    seen_BxTxS: what is visible without it.
-    query_BxT: i32, where the queries stand in the sequence; B may be 1.
-    key_BxS: i32, where the keys stand.
-  """
-  if window is None:
-    return seen_BxTxS
-  distance = query_BxT[:, :, None] - key_BxS[:, None, :]
-  return seen_BxTxS & (distance < window)
 
 
 def forward(
@@ -406,7 +298,7 @@ def forward(
     embeddings_BxTxD: taken in place of the token embeddings, such as those of
       an explainer with vectors injected.
     tap: reads and writes at every site.
-    adapter: changes the layers, one at a time; without it they are the model's.
+    adapter: of the layers, one at a time; without it they are the model's.
 
   Returns:
     The hidden states after the final norm, [B, T, D], to be given to `unembed`
@@ -419,22 +311,20 @@ def forward(
     )
   x = embed(model, tokens_BxT) if embeddings_BxTxD is None else embeddings_BxTxD
   state = None if tap is None else tap.start(tokens_BxT)
-  turn = rotation(model.config, positions_BxT)
-  seen = visible(segments_BxT, batch, length)
+  turn = attention.rotation(model.config, positions_BxT)
+  seen = attention.visible(segments_BxT, batch, length)
   zero = jnp.zeros((), jnp.int32)
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
-  # Recomputing a block in the backward pass costs less than the scan's stacking
-  # of what it would otherwise keep: it took less time on CPU in a trial.
-  step = jax.checkpoint(
+  step = _rematerialised(
     functools.partial(_scan_step, model.config, turn, seen, tap),
-    prevent_cse=False,
+    model.config.remat,
   )
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
   (x, state), _ = jax.lax.scan(
     step,
     (x, state),
-    (model.layers, adapter, indices, window_sizes(model.config)),
+    (model.layers, adapter, indices, attention.window_sizes(model.config)),
   )
   x = rms_norm(model.config, x, model.final_norm[...])
   if tap is not None:
@@ -442,19 +332,30 @@ def forward(
   return x, state
 
 
+def _rematerialised(step: Callable, remat: str) -> Callable:
+  """Makes the backward pass compute again what is not kept of a block.
+
+  On CPU computing all of it again takes less time than the scan's stacking of
+  what would otherwise be kept.
+  """
+  if remat == 'none':
+    return step
+  policy = None
+  if remat == 'products':
+    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+  return jax.checkpoint(step, prevent_cse=False, policy=policy)
+
+
 def _scan_step(config, turn, seen, tap, carry, inputs):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
   layer, adapter, index, window = inputs
-  if adapter is not None:
-    layer = adapter.apply(layer)
-
   visit = Visits(tap, state, index)
   place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
-  near = within(window, seen, place, place)
+  near = attention.within(window, seen, place, place)
 
   def attend(query, key, value):
-    return attention(config, query, key, value, near)
+    return attention.attend(config, query, key, value, near)
 
-  x = block(config, layer, x, turn, attend, visit)
+  x = block(config, layer, x, turn, attend, visit, adapter)
   return (x, visit.state), None

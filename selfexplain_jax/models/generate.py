@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from selfexplain_jax.models import attention
 from selfexplain_jax.models import decoder
 
 
@@ -69,14 +70,14 @@ def generate(
 
   # Prefill: one scan over layers, whose outputs are the keys and values.
   positions = jnp.arange(prompt, dtype=jnp.int32)[None]
-  turn = decoder.rotation(config, positions)
-  seen = decoder.visible(None, batch, prompt)
+  turn = attention.rotation(config, positions)
+  seen = attention.visible(None, batch, prompt)
   state = None if tap is None else tap.start(tokens_BxT)
   indices = jnp.arange(config.layers, dtype=jnp.int32)
   (x, _), (key, value) = jax.lax.scan(
     functools.partial(_prefill_step, config, turn, seen, tap),
     (embeddings_BxTxD, state),
-    (model.layers, indices, decoder.window_sizes(config)),
+    (model.layers, indices, attention.window_sizes(config)),
   )
   room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
   key, value = jnp.pad(key, room), jnp.pad(value, room)
@@ -125,11 +126,11 @@ def _prefill_step(config, turn, seen, tap, carry, inputs):
   layer, index, window = inputs
   visit, kept = decoder.Visits(tap, state, index), []
   place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
-  near = decoder.within(window, seen, place, place)
+  near = attention.within(window, seen, place, place)
 
   def attend(query, key, value):
     kept.extend((key, value))
-    return decoder.attention(config, query, key, value, near)
+    return attention.attend(config, query, key, value, near)
 
   x = decoder.block(config, layer, x, turn, attend, visit)
   return (x, visit.state), tuple(kept)
@@ -152,7 +153,7 @@ def _decode_step(
   # what padding left beyond it in the cache is never visible.
   position = (length_B + s.step)[:, None]
   row = jnp.arange(length_B.shape[0], dtype=jnp.int32)[:, None]
-  turn = decoder.rotation(config, position)
+  turn = attention.rotation(config, position)
   slots = jnp.arange(s.caches[0][0].shape[1], dtype=jnp.int32)[None]
   seen = slots[:, None, :] <= position[:, :, None]
   x = decoder.embed(model, s.token[:, None])
@@ -160,13 +161,13 @@ def _decode_step(
   for index in range(config.layers):
     layer = jax.tree.map(lambda p, i=index: p[i], model.layers)
     window = config.windows[index] if config.windows else 0
-    near = decoder.within(window or None, seen, position, slots)
+    near = attention.within(window or None, seen, position, slots)
 
     def attend(query, key, value, i=index, near=near):
       keys = s.caches[i][0].at[row, position].set(key)
       values = s.caches[i][1].at[row, position].set(value)
       caches.append((keys, values))
-      return decoder.attention(config, query, keys, values, near)
+      return attention.attend(config, query, keys, values, near)
 
     x = decoder.block(config, layer, x, turn, attend, _untapped)
   token, log_probability = _choose(model, x[:, 0])

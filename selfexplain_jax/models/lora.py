@@ -21,10 +21,20 @@ class Factors(nnx.Module):
 
   `NAME_down` is [L, in, r] and `NAME_up` is [L, r, out], both float32. The
   second starts at zero, so that a new adapter changes nothing.
+
+  Attributes:
+    scale: what their product is multiplied with.
   """
 
-  def __init__(self, layers: decoder.Layers, rank: int, key: jax.Array):
+  def __init__(
+    self,
+    layers: decoder.Layers,
+    rank: int,
+    key: jax.Array,
+    scale: float = 1.0,
+  ):
     """Makes the factors of `layers`; only their shapes are read."""
+    self.scale = scale
     for name, subkey in zip(
       MATRICES, jax.random.split(key, len(MATRICES)), strict=True
     ):
@@ -40,7 +50,20 @@ class Factors(nnx.Module):
       setattr(self, f'{name}_down', factors[0])
       setattr(self, f'{name}_up', factors[1])
 
-  def apply(self, layers: decoder.Layers) -> decoder.Layers:
+  def added(self, name: str, x: jax.Array) -> jax.Array:
+    """Returns what one block's factors add to the product of x, [..., in].
+
+    The two are multiplied one after the other: a gradient of the whole matrix,
+    which merging them would take, costs as much as training it.
+    """
+    down, up = (
+      getattr(self, f'{name}_{factor}')[...].astype(x.dtype)
+      for factor in ('down', 'up')
+    )
+    flat = (x.reshape(-1, x.shape[-1]) @ down) @ up
+    return (self.scale * flat).astype(x.dtype).reshape(*x.shape[:-1], -1)
+
+  def merge(self, layers: decoder.Layers) -> decoder.Layers:
     """Returns stacked layers, or one of them, with the factors merged."""
     merged = jax.tree.map(lambda x: x, layers)
     for name in MATRICES:
@@ -48,7 +71,7 @@ class Factors(nnx.Module):
       down, up = (getattr(self, f'{name}_{f}')[...] for f in ('down', 'up'))
       weight = matrix.get_value()
       # Rounded once, where the base is not in float32.
-      changed = weight.astype(down.dtype) + down @ up
+      changed = weight.astype(down.dtype) + self.scale * (down @ up)
       setattr(merged, name, matrix.replace(changed.astype(weight.dtype)))
     return merged
 
@@ -74,21 +97,27 @@ class Lora(nnx.Module):
     rank: int,
     key: jax.Array,
     embedding: bool = True,
+    scale: float = 1.0,
   ):
     """Makes the adapter of `model`; only its shapes are read."""
     table = model.embedding
     shape = table.get_value().shape
-    self.factors = Factors(model.layers, rank, key)
+    self.factors = Factors(model.layers, rank, key, scale)
     self.embedding = (
       nnx.Param(jnp.zeros(shape), axes=table.axes) if embedding else None
     )
 
 
-def abstract(model: decoder.Decoder, rank: int, embedding: bool = True) -> Lora:
+def abstract(
+  model: decoder.Decoder,
+  rank: int,
+  embedding: bool = True,
+  scale: float = 1.0,
+) -> Lora:
   """Returns an adapter of `model` with shapes in place of its parameters."""
 
   def make(model: decoder.Decoder) -> Lora:
-    return Lora(model, rank, jax.random.key(0), embedding)
+    return Lora(model, rank, jax.random.key(0), embedding, scale)
 
   return jax.eval_shape(make, model)
 
@@ -99,13 +128,14 @@ def initialize(
   key: jax.Array,
   mesh: jax.sharding.Mesh,
   embedding: bool = True,
+  scale: float = 1.0,
 ) -> Lora:
   """Returns a new adapter of `model`, sharded from its birth."""
 
   def make(model: decoder.Decoder, key: jax.Array) -> Lora:
-    return Lora(model, rank, key, embedding)
+    return Lora(model, rank, key, embedding, scale)
 
-  out = axis_rules.shardings(abstract(model, rank, embedding), mesh)
+  out = axis_rules.shardings(abstract(model, rank, embedding, scale), mesh)
   return jax.jit(make, out_shardings=out)(model, key)
 
 
@@ -124,5 +154,5 @@ def with_embedding(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
 def adapt(model: decoder.Decoder, adapter: Lora) -> decoder.Decoder:
   """Returns the model with its adapter merged; the model stays as it was."""
   adapted = jax.tree.map(lambda x: x, with_embedding(model, adapter))
-  adapted.layers = adapter.factors.apply(model.layers)
+  adapted.layers = adapter.factors.merge(model.layers)
   return adapted

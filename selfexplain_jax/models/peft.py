@@ -163,7 +163,7 @@ def save(
     for name, (value, layer) in values.items()
   }
   shards.write_file(files.path(directory) / WEIGHTS, specs, read)
-  peft_config.write(directory, base_name, rank, saved)
+  peft_config.write(directory, base_name, rank, adapter.factors.scale, saved)
 
 
 class _Adapter:
@@ -291,4 +291,4 @@ def _factor(module: str, part: str) -> str:
 def _merged_layers(
   layers: decoder.Layers, factors: lora.Factors
 ) -> decoder.Layers:
-  return factors.apply(layers)
+  return factors.merge(layers)

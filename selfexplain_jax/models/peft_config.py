@@ -131,14 +131,19 @@ def read(directory: files.PathLike, layers: int) -> PeftConfig:
 
 
 def write(
-  directory: files.PathLike, base_name: str, rank: int, saved: list[str]
+  directory: files.PathLike,
+  base_name: str,
+  rank: int,
+  scale: float,
+  saved: list[str],
 ) -> None:
-  """Writes the configuration of an adapter of all matrices, of scale 1.
+  """Writes the configuration of an adapter of all matrices.
 
   Args:
     directory: where to.
     base_name: directory or hub id of the model it is for.
     rank: r.
+    scale: what the factors' product is multiplied with.
     saved: which of `TABLES` are stored whole.
   """
   modules = (name.split('.')[-1] for name in tensor_names.MODULES.values())
@@ -148,7 +153,7 @@ def write(
     'fan_in_fan_out': False,
     'inference_mode': True,
     'init_lora_weights': True,
-    'lora_alpha': rank,
+    'lora_alpha': _alpha(rank * scale),
     'lora_dropout': 0.0,
     'modules_to_save': saved or None,
     'peft_type': 'LORA',
@@ -159,6 +164,11 @@ def write(
     'use_rslora': False,
   }
   files.write_json(files.path(directory) / FILE, content)
+
+
+def _alpha(value: float) -> float | int:
+  """A whole number where it is one, as PEFT writes it."""
+  return int(value) if value == int(value) else value
 
 
 def _read(directory: files.PathLike) -> tuple[dict[str, Any], str]:

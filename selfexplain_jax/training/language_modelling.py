@@ -11,6 +11,7 @@ import optax
 
 from selfexplain_jax.data import feeding
 from selfexplain_jax.models import decoder
+from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import state as state_lib
 
 Batch = dict[str, jax.Array]
@@ -30,7 +31,10 @@ def cross_entropy(
 
 
 def loss(
-  model: decoder.Decoder, batch: Batch, adapter: decoder.Adapter | None = None
+  model: decoder.Decoder,
+  batch: Batch,
+  adapter: decoder.Adapter | None = None,
+  total: jax.Array | None = None,
 ) -> jax.Array:
   """Weighted mean cross-entropy of all tokens but the first of each row, f32[].
 
@@ -38,19 +42,41 @@ def loss(
     model: the decoder.
     batch: `tokens` i32[B, T], and `weights` f32[B, T], one for each token.
     adapter: of the decoder's layers.
+    total: what is divided by, if the batch is a part of another; the weights'
+      sum if None.
   """
   tokens, weights = batch['tokens'], batch['weights'][:, 1:]
   hidden, _ = decoder.forward(model, tokens, adapter=adapter)
   losses = cross_entropy(model, hidden[:, :-1], tokens[:, 1:])
-  return jnp.sum(losses * weights) / jnp.sum(weights)
+  if total is None:
+    total = weight(batch)
+  return jnp.sum(losses * weights) / total
 
 
-def make_step(optimizer: optax.GradientTransformation) -> Callable:
-  """Returns the compiled step; it donates its state."""
+def weight(batch: Batch) -> jax.Array:
+  """The sum of the weights that count in a batch, f32[]; 1 if none does."""
+  found = jnp.sum(batch['weights'][:, 1:])
+  return jnp.where(found > 0, found, 1.0)
+
+
+def make_step(
+  optimizer: optax.GradientTransformation, accumulate: int = 1
+) -> Callable:
+  """Returns the compiled step; it donates its state.
+
+  Args:
+    optimizer: the optimizer.
+    accumulate: parts that a batch is worked through in.
+  """
 
   @functools.partial(jax.jit, donate_argnums=0)
   def step(state: state_lib.TrainState, batch: Batch):
-    value, gradient = jax.value_and_grad(loss)(state.model, batch)
+    whole = None if accumulate == 1 else weight(batch)
+
+    def gradients(part: Batch) -> tuple[jax.Array, decoder.Decoder]:
+      return jax.value_and_grad(loss)(state.model, part, total=whole)
+
+    value, gradient = accumulation.total(gradients, batch, accumulate)
     metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
     return state_lib.update(state, gradient, optimizer), metrics
 

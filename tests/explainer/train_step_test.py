@@ -320,6 +320,25 @@ class LoraTest(absltest.TestCase):
         ranks = np.linalg.matrix_rank(moved, tol=1e-5)
         np.testing.assert_array_equal(ranks, [12, 12])
 
+  def test_parts_change_no_step(self):
+    batch = {**_batch(), 'replay': {'tokens': _batch()['tokens']}}
+    weights = RNG.uniform(size=batch['tokens'].shape)
+    batch['replay']['weights'] = weights.astype(np.float32)
+    optimizer = optax.sgd(0.5)
+    found = []
+    for parts in (1, 2):
+      step = train_step.make_step(
+        optimizer, self.injection, 0.3, self.base, parts
+      )
+      adapter = lora.initialize(self.base, 2, jax.random.key(1), self.mesh)
+      found.append(step(_state(adapter, self.injection, optimizer), batch))
+    for name, value in found[0][1].items():
+      np.testing.assert_allclose(found[1][1][name], value, 1e-6, err_msg=name)
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6),
+      *(jax.tree.leaves(state.model) for state, _ in found),
+    )
+
   def test_is_asked_with_the_adapter_merged(self):
     state = self._start()
     for _ in range(3):

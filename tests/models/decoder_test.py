@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax.interventions import capture as capture_lib
+from selfexplain_jax.models import attention
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import sites as sites_lib
 from tests.models import oracle
@@ -117,9 +118,9 @@ class DecoderTest(parameterized.TestCase):
     self.assertEqual(decoder.embedding_scale(tiny.config(width=3072)), 1.0)
 
   def test_rope_scaling_keeps_blends_and_stretches(self):
-    plain = np.asarray(decoder.rope_frequencies(tiny.config()))
+    plain = np.asarray(attention.rope_frequencies(tiny.config()))
     scaled = np.asarray(
-      decoder.rope_frequencies(tiny.config(rope_scaling=tiny.SCALING))
+      attention.rope_frequencies(tiny.config(rope_scaling=tiny.SCALING))
     )
     # Turns within 128 positions: 20.4, 2.04, 0.204 and 0.0204. Four or more
     # are kept, one or less stretched by 8, and 2.04 is 0.3457 of the way.

@@ -68,6 +68,19 @@ class AdapterTest(absltest.TestCase):
     # The base is as it was.
     jax.tree.map(np.testing.assert_array_equal, _copy(MODEL), base)
 
+  def test_the_scale_is_of_the_product(self):
+    half = lora.Lora(MODEL, RANK, jax.random.key(0), scale=0.5)
+    whole = lora.Lora(MODEL, RANK, jax.random.key(0))
+    for name in lora.MATRICES:
+      up = getattr(_random().factors, f'{name}_up')
+      setattr(half.factors, f'{name}_up', up)
+      setattr(whole.factors, f'{name}_up', up.replace(up[...] / 2))
+    scaled, _ = _run(MODEL, half.factors)
+    expected, _ = _run(MODEL, whole.factors)
+    np.testing.assert_allclose(scaled, expected, 1e-5, 1e-5)
+    merged, _ = _run(lora.adapt(MODEL, half))
+    np.testing.assert_allclose(merged, expected, 1e-4, 1e-4)
+
   def test_every_factor_matters_and_no_other_matrix_is_changed(self):
     adapter = _random()
     merged = lora.adapt(MODEL, adapter)

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import optax
 
+from selfexplain_jax.models import decoder
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import state as state_lib
 from tests.models import oracle
@@ -42,8 +43,34 @@ class LossTest(absltest.TestCase):
     found = jax.jit(language_modelling.loss)(MODEL, _batch(range(3)))
     self.assertAlmostEqual(float(found), total / weights, places=4)
 
+  def test_what_weighs_nothing_gives_zero(self):
+    batch = _batch(range(2))
+    batch['weights'] = np.zeros_like(batch['weights'])
+    batch['weights'][:, 0] = 1.0  # Nothing precedes a first token.
+    self.assertEqual(float(language_modelling.loss(MODEL, batch)), 0.0)
 
-class StepTest(absltest.TestCase):
+
+class StepTest(parameterized.TestCase):
+  @parameterized.parameters((2, 'full'), (4, 'full'), (1, 'products'))
+  def test_parts_and_what_is_kept_change_no_step(self, parts, remat):
+    optimizer = optax.sgd(0.5)
+    expected, found = (
+      language_modelling.make_step(optimizer, accumulate)(
+        state_lib.start(
+          decoder.with_config(tiny.model(layers=2), remat=kept), optimizer
+        ),
+        _batch(range(4)),
+      )
+      for accumulate, kept in ((1, 'none'), (parts, remat))
+    )
+    for name, value in expected[1].items():
+      np.testing.assert_allclose(found[1][name], value, 1e-6, err_msg=name)
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-6),
+      jax.tree.leaves(expected[0].model),
+      jax.tree.leaves(found[0].model),
+    )
+
   def test_learns_a_batch(self):
     optimizer = optax.adam(1e-2)
     step = language_modelling.make_step(optimizer)
