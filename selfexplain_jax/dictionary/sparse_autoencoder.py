@@ -65,7 +65,7 @@ class SparseAutoencoder:
 
 
 # Logical axes by field: a dictionary is an MLP with one wide hidden layer.
-_AXES = {
+AXES = {
   'encoder_DxS': ('width', 'mlp'),
   'encoder_bias_S': ('mlp',),
   'decoder_SxD': ('mlp', 'width'),
@@ -86,7 +86,7 @@ def constrain(tree: Any) -> Any:
       return axis_rules.constrain(leaf, *(None,) * jnp.ndim(leaf))
     constrained = {
       name: axis_rules.constrain(getattr(leaf, name), 'layers', *axes)
-      for name, axes in _AXES.items()
+      for name, axes in AXES.items()
     }
     return SparseAutoencoder(**constrained, k=leaf.k)
 
@@ -110,7 +110,7 @@ def place(
   mesh = jax.sharding.get_mesh()
   if mesh.empty:
     return jnp.asarray(read((slice(None),) * len(shape)))
-  sharding = axis_rules.sharding(_AXES[field], shape, mesh)
+  sharding = axis_rules.sharding(AXES[field], shape, mesh)
   kept: dict[str, np.ndarray] = {}  # Devices share a reading of the same part.
 
   def part(at: tuple[slice, ...] | None) -> np.ndarray:

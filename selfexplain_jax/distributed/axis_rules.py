@@ -25,8 +25,10 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
   'mlp': 'tensor',
   'norm': None,
   'rank': None,
-  # Of factors whose other axis is not split over it.
-  'split_rank': 'fsdp',
+  # Of factors, which have no other axis to split over `fsdp`.
+  'factor_heads': ('tensor', 'fsdp'),
+  'factor_kv_heads': ('tensor', 'fsdp'),
+  'factor_mlp': ('tensor', 'fsdp'),
   # Activations.
   'batch': ('data', 'fsdp'),
   'sequence': None,
@@ -62,7 +64,7 @@ def ways(axis: str) -> int:
 def constrain(value: jax.Array, *axes: str | None) -> jax.Array:
   """Constrains an activation inside a compiled program to its logical axes.
 
-  As in `shardings`, an axis that its mesh axes do not divide is not split.
+  As in `shardings`, an axis is split over the mesh axes that divide it.
   """
   mesh = jax.sharding.get_abstract_mesh()
   if not mesh.axis_names:
@@ -95,12 +97,14 @@ def _divided(
   shape: tuple[int, ...],
   mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh,
 ) -> PartitionSpec:
-  """The PartitionSpec without the axes that are not evenly divisible."""
-  spec = []
+  """The PartitionSpec without the mesh axes that do not divide evenly."""
+  spec: list[str | tuple[str, ...] | None] = []
   for size, axis in zip(shape, partition_spec(axes), strict=True):
     names = (axis,) if isinstance(axis, str) else (axis or ())
-    ways = math.prod(mesh.shape[name] for name in names)
-    spec.append(axis if ways > 1 and size % ways == 0 else None)
+    names = tuple(name for name in names if mesh.shape[name] > 1)
+    while names and size % math.prod(mesh.shape[name] for name in names):
+      names = names[:-1]
+    spec.append(names[0] if len(names) == 1 else names or None)
   # As compiled programs say it, or a step is compiled again for its own result.
   while spec and spec[-1] is None:
     spec.pop()
@@ -114,7 +118,7 @@ def sharding(
 ) -> NamedSharding:
   """Returns how an array of these logical axes is laid out on a mesh.
 
-  As in `shardings`, an axis that its mesh axes do not divide is not split.
+  As in `shardings`, an axis is split over the mesh axes that divide it.
   """
   return NamedSharding(mesh, _divided(axes, shape, mesh))
 
@@ -122,8 +126,9 @@ def sharding(
 def shardings(tree: Any, mesh: jax.sharding.Mesh) -> Any:
   """Returns the tree of NamedShardings of a module's parameters.
 
-  Axes come from the parameters' own `axes`; an axis that its mesh axes do not
-  divide evenly is replicated, since jax.jit refuses uneven shardings.
+  Axes come from the parameters' own `axes`; of the mesh axes that one is split
+  over, the last are left out until the others divide it evenly, since jax.jit
+  refuses uneven shardings.
 
   Args:
     tree: a module, or abstract module, whose leaves are nnx.Param with `axes`.

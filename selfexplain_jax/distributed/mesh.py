@@ -2,6 +2,7 @@
 """The device mesh: `data` x `fsdp` x `tensor`. One device is a 1x1x1 mesh."""
 
 from collections.abc import Sequence
+import math
 
 import jax
 from jax.experimental import mesh_utils
@@ -28,8 +29,8 @@ def make_mesh(
   them is slow.
 
   Args:
-    data: ways to split the batch with replicated parameters; -1 takes the
-      devices that the other two leave.
+    data: ways to split the batch with replicated parameters. One of the three
+      may be -1: it takes the devices that the other two leave.
     fsdp: ways to split both the batch and the parameters.
     tensor: ways to split heads, MLP and vocabulary.
     devices: other devices than those of the job, such as of a slice that
@@ -40,7 +41,7 @@ def make_mesh(
       not a multiple of the slices.
   """
   found = list(jax.devices() if devices is None else devices)
-  data = _ways(data, fsdp, tensor, len(found))
+  data, fsdp, tensor = _ways((data, fsdp, tensor), len(found))
   if data * fsdp * tensor != len(found):
     raise errors.InputError(
       f'mesh {data} x {fsdp} x {tensor} (data x fsdp x tensor) does not match '
@@ -55,10 +56,15 @@ def make_mesh(
     )
   if slices > 1:
     placed = mesh_utils.create_hybrid_device_mesh(
-      (data // slices, fsdp, tensor), (slices, 1, 1), found
+      (data // slices, fsdp, tensor),
+      (slices, 1, 1),
+      found,
+      allow_split_physical_axes=True,
     )
   else:
-    placed = mesh_utils.create_device_mesh((data, fsdp, tensor), found)
+    placed = mesh_utils.create_device_mesh(
+      (data, fsdp, tensor), found, allow_split_physical_axes=True
+    )
   return jax.sharding.Mesh(placed, AXES, (AxisType.Auto,) * 3)
 
 
@@ -67,25 +73,25 @@ def plan_mesh(
 ) -> jax.sharding.AbstractMesh:
   """Returns the shape of a mesh for devices that need not be there.
 
-  Sizes of work are told by it. A `data` of -1 takes what is left of the devices
-  of this job, and is 1 where the other two want more of them.
+  Sizes of work are told by it. A way of -1 takes what is left of the devices of
+  this job, and is 1 where the other two want more of them.
 
   Raises:
-    errors.InputError: if a number is below 1.
+    errors.InputError: if a number makes no sense.
   """
   return jax.sharding.AbstractMesh(
-    (_ways(data, fsdp, tensor, jax.device_count()), fsdp, tensor), AXES
+    _ways((data, fsdp, tensor), jax.device_count()), AXES
   )
 
 
-def _ways(data: int, fsdp: int, tensor: int, devices: int) -> int:
-  """Returns how many ways the batch is split, with replicated parameters."""
-  if min(fsdp, tensor) < 1:
-    raise errors.InputError(
-      f'mesh has fsdp={fsdp} and tensor={tensor}: expected at least 1'
+def _ways(asked: tuple[int, ...], devices: int) -> tuple[int, ...]:
+  """Returns the sizes of the axes, none of them -1."""
+  if min(asked) < -1 or 0 in asked or asked.count(-1) > 1:
+    sizes = ', '.join(
+      f'{n}={size}' for n, size in zip(AXES, asked, strict=True)
     )
-  if data == -1:
-    return max(1, devices // (fsdp * tensor))
-  if data < 1:
-    raise errors.InputError(f'mesh has data={data}: expected at least 1, or -1')
-  return data
+    raise errors.InputError(
+      f'mesh has {sizes}: expected at least 1, or -1 for one of them'
+    )
+  left = max(1, devices // abs(math.prod(asked)))
+  return tuple(left if size == -1 else size for size in asked)

@@ -31,9 +31,10 @@ class Answers(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=('new_tokens', 'end_id'))
-def _generate(
+def answer(
   model, injection, tokens, lengths, vectors, blocks, new_tokens, end_id
 ):
+  """Answers a batch of questions: the compiled program of `ask`."""
   embeddings, tap = injection_lib.inject(
     model, injection, tokens, vectors, blocks
   )
@@ -85,7 +86,7 @@ def ask(
     length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
     tokens, lengths = prompts_lib.pad([question_ids[i] for i in chosen], length)
     missing = (0, batch - len(chosen))
-    made = _generate(
+    made = answer(
       model,
       injection,
       np.pad(tokens, (missing, (0, 0))),

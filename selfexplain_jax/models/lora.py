@@ -44,8 +44,8 @@ class Factors(nnx.Module):
       down = jax.random.normal(subkey, (stack, rows, rank)) * rows**-0.5
       up = jnp.zeros((stack, rank, columns))
       factors = (
-        nnx.Param(down, axes=('layers', row_axis, _rank_axis(row_axis))),
-        nnx.Param(up, axes=('layers', _rank_axis(column_axis), column_axis)),
+        nnx.Param(down, axes=('layers', _split(row_axis), 'rank')),
+        nnx.Param(up, axes=('layers', 'rank', _split(column_axis))),
       )
       setattr(self, f'{name}_down', factors[0])
       setattr(self, f'{name}_up', factors[1])
@@ -76,9 +76,12 @@ class Factors(nnx.Module):
     return merged
 
 
-def _rank_axis(other: str) -> str:
-  """The name of a factor's axis of rank r: one of its two axes is split."""
-  return 'rank' if other == 'width' else 'split_rank'
+def _split(axis: str) -> str:
+  """The name of a factor's long axis, which is the one that is split.
+
+  The other is as short as the rank, and no large mesh divides that.
+  """
+  return axis if axis == 'width' else f'factor_{axis}'
 
 
 class Lora(nnx.Module):

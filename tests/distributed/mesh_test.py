@@ -31,13 +31,21 @@ class MeshTest(parameterized.TestCase):
     count = jax.device_count()
     self.assertEqual(mesh.plan_mesh().shape['data'], count)
     self.assertEqual(mesh.plan_mesh(-1, 2 * count).shape['data'], 1)
-    with self.assertRaisesRegex(errors.InputError, 'data=0: expected at least'):
+    with self.assertRaisesRegex(
+      errors.InputError, 'data=0, fsdp=1, tensor=1: expected'
+    ):
       mesh.plan_mesh(0)
 
-  @parameterized.parameters((-1, 0, 1), (-1, 1, 0), (1, -1, -1))
+  def test_any_axis_takes_what_is_left(self):
+    count = jax.device_count()
+    self.assertEqual(mesh.make_mesh(1, -1).shape['fsdp'], count)
+    self.assertEqual(mesh.make_mesh(1, 1, -1).shape['tensor'], count)
+
+  @parameterized.parameters((-1, 0, 1), (-1, 1, 0), (1, -1, -1), (-2, 1, 1))
   def test_refuses_less_than_one_way_to_split(self, data, fsdp, tensor):
     with self.assertRaisesRegex(
-      errors.InputError, f'fsdp={fsdp} and tensor={tensor}: expected at least 1'
+      errors.InputError,
+      f'data={data}, fsdp={fsdp}, tensor={tensor}: expected at least 1',
     ):
       mesh.make_mesh(data, fsdp, tensor)
 

@@ -125,8 +125,8 @@ class AdapterTest(absltest.TestCase):
       self.assertEqual(param.dtype, jnp.float32)
     for name, spec in (
       ('query_down', (None, 'fsdp', None)),
-      ('query_up', (None, 'fsdp', 'tensor')),
-      ('down_down', (None, 'tensor', 'fsdp')),
+      ('query_up', (None, None, ('tensor', 'fsdp'))),
+      ('down_down', (None, ('tensor', 'fsdp'), None)),
       ('down_up', (None, None, 'fsdp')),
     ):
       axes = getattr(made.factors, name).axes
