@@ -53,7 +53,7 @@ def run(
   )
   if dry_run:
     return
-  program = programs.lower(config, shape, mesh)
+  program = programs.program(config, shape, mesh)
   found = check.check(program, chip, mesh.size, _SLICES.value)
   print('\n'.join(check.lines(found)))
   if workdir != _NOWHERE:

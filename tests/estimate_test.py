@@ -71,10 +71,12 @@ class EstimateTest(parameterized.TestCase):
     self.assertEqual(
       estimate.step_bytes(config, 16, 50, mesh, False), own * 4 * 8 * 4
     )
-    # Rows that do not divide evenly are all on each device.
-    self.assertEqual(
-      estimate.step_bytes(config, 12, 50, mesh, False), 12 * 50 * 4 * 8 * 4
-    )
+    # Rows that the axes do not divide evenly are on more devices than one.
+    for rows, each in ((12, 6), (11, 11)):
+      self.assertEqual(
+        estimate.step_bytes(config, rows, 50, mesh, False),
+        each * 50 * 4 * 8 * 4,
+      )
 
   def test_operations(self):
     self.assertEqual(estimate.forward(10, 7), 140)

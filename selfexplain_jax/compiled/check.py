@@ -22,7 +22,7 @@ def check(
   """Compiles a program.
 
   Args:
-    program: lowered for a mesh of the chips.
+    program: with arguments on a mesh of the chips.
     chip: their kind.
     chips_in_all: of all slices.
     num_slices: slices.
@@ -36,7 +36,7 @@ def check(
   """
   started = time.monotonic()
   try:
-    compiled = program.lowered.compile()
+    compiled = program.lower().compile()
   except jax.errors.JaxRuntimeError as e:
     if 'RESOURCE_EXHAUSTED' not in str(e):
       raise

@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""The programs of the stages, lowered for arrays that are not there.
+"""The programs of the stages, with arguments that are not there.
 
 They are the very functions that the binaries run.
 """
@@ -20,6 +20,7 @@ from selfexplain_jax import errors
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 from selfexplain_jax.dictionary import training as dictionary_training
 from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import train_step
@@ -38,10 +39,10 @@ _VECTOR_ID, _END_ID = 7, 2  # Any tokens.
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-  """A lowered program, and what it is expected to take.
+  """A program, and what it is expected to take.
 
   Attributes:
-    lowered: to be compiled.
+    lower: lowers it, to be compiled.
     unit: what it works on, in the plural.
     count: how many of these in a run, over all chips.
     operations: of matrix products in a run, over all chips, by formula; what is
@@ -49,24 +50,24 @@ class Program:
     arguments: of the program, abstract, with their shardings.
   """
 
-  lowered: jax.stages.Lowered
+  lower: Callable[[], jax.stages.Lowered]
   unit: str
   count: int
   operations: float
   arguments: Any
 
 
-def lower(
+def program(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
-  mesh: jax.sharding.Mesh,
+  mesh: mesh_lib.AnyMesh,
 ) -> Program:
-  """Lowers the program of `config.stage`.
+  """Returns the program of `config.stage`.
 
   Args:
     config: as `experiments/compile_check.py` has it.
     shape: of the model.
-    mesh: of any chips.
+    mesh: of any chips; abstract, it cannot be lowered.
 
   Raises:
     errors.InputError: if there is no such stage.
@@ -83,12 +84,19 @@ def lower(
     raise errors.InputError(
       f'config.stage is {config.stage!r}: expected one of {", ".join(stages)}'
     )
-  # The mesh is one of shapes for all that is traced: nothing is on its chips.
-  with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-    return stages[config.stage](config, shape, mesh)
+  # Nothing that is traced may be on the chips: the mesh is one of shapes.
+  abstract = mesh.abstract_mesh
+  with jax.sharding.use_abstract_mesh(abstract):
+    made = stages[config.stage](config, shape, mesh)
+
+  def lower() -> jax.stages.Lowered:
+    with jax.sharding.use_abstract_mesh(abstract):
+      return made.lower()
+
+  return dataclasses.replace(made, lower=lower)
 
 
-def placed(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+def placed(tree: Any, mesh: mesh_lib.AnyMesh) -> Any:
   """Returns an abstract tree with the shardings of `axis_rules`.
 
   Parameters are split as their axes say, dictionaries too, and other arrays are
@@ -114,19 +122,19 @@ def placed(tree: Any, mesh: jax.sharding.Mesh) -> Any:
 
 
 def _array(
-  like: Any, axes: tuple[str | None, ...], mesh: jax.sharding.Mesh
+  like: Any, axes: tuple[str | None, ...], mesh: mesh_lib.AnyMesh
 ) -> jax.ShapeDtypeStruct:
   sharding = axis_rules.sharding(axes, like.shape, mesh)
   return jax.ShapeDtypeStruct(like.shape, like.dtype, sharding=sharding)
 
 
-def _rows(shape: tuple[int, ...], dtype: Any, mesh: jax.sharding.Mesh) -> Any:
+def _rows(shape: tuple[int, ...], dtype: Any, mesh: mesh_lib.AnyMesh) -> Any:
   """Fields of a batch, split over the devices."""
   axes = ('batch', *(None,) * (len(shape) - 1))
   return _array(jax.ShapeDtypeStruct(shape, dtype), axes, mesh)
 
 
-def _same(shape: tuple[int, ...], dtype: Any, mesh: jax.sharding.Mesh) -> Any:
+def _same(shape: tuple[int, ...], dtype: Any, mesh: mesh_lib.AnyMesh) -> Any:
   """An array that comes from the host, whole on every device."""
   return _array(jax.ShapeDtypeStruct(shape, dtype), (None,) * len(shape), mesh)
 
@@ -134,7 +142,7 @@ def _same(shape: tuple[int, ...], dtype: Any, mesh: jax.sharding.Mesh) -> Any:
 def _train(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
-  mesh: jax.sharding.Mesh,
+  mesh: mesh_lib.AnyMesh,
 ) -> Program:
   """The step of an explainer's training, of all weights or of an adapter."""
   rank = config.lora_rank if config.stage == 'lora' else 0
@@ -174,14 +182,14 @@ def _train(
     if rank:
       operations += flops.factors(shape, rank, rows * length)
   arguments = (placed(state, mesh), batch, base)
-  lowered = step.func.lower(*arguments[:2], base=base)
-  return Program(lowered, 'tokens', rows * length, operations, arguments)
+  lower = functools.partial(step.func.lower, *arguments[:2], base=base)
+  return Program(lower, 'tokens', rows * length, operations, arguments)
 
 
 def _run(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
-  mesh: jax.sharding.Mesh,
+  mesh: mesh_lib.AnyMesh,
 ) -> Program:
   """A forward pass that reads activations, or patches one cell a row."""
   rows, length = config.rows_per_chip * mesh.size, config.length
@@ -219,14 +227,14 @@ def _run(
   )
   operations = flops.blocks(shape, rows, length, causal=False)
   operations += flops.logits(shape, rows)
-  lowered = run_lib.run.lower(*arguments)
-  return Program(lowered, unit, rows, operations, arguments)
+  lower = functools.partial(run_lib.run.lower, *arguments)
+  return Program(lower, unit, rows, operations, arguments)
 
 
 def _decode(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
-  mesh: jax.sharding.Mesh,
+  mesh: mesh_lib.AnyMesh,
 ) -> Program:
   """Answers to questions that show vectors, all as long as they may be."""
   rows, length = config.rows_per_chip * mesh.size, config.length
@@ -240,7 +248,9 @@ def _decode(
     whole((rows, config.vectors, shape.width), jnp.float32),
     whole((rows, config.vectors), jnp.int32),
   )
-  lowered = answering.answer.lower(*arguments, config.new_tokens, _END_ID)
+  lower = functools.partial(
+    answering.answer.lower, *arguments, config.new_tokens, _END_ID
+  )
   new = rows * config.new_tokens
   cache = length + config.new_tokens
   weights = shape.weights - shape.vocabulary * shape.width
@@ -248,13 +258,13 @@ def _decode(
   operations = flops.blocks(shape, rows, length, causal=False)
   operations += new * (2 * weights + attention)
   operations += flops.logits(shape, rows + new)
-  return Program(lowered, 'answers', rows, operations, arguments)
+  return Program(lower, 'answers', rows, operations, arguments)
 
 
 def _dictionary(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
-  mesh: jax.sharding.Mesh,
+  mesh: mesh_lib.AnyMesh,
 ) -> Program:
   """The step of a dictionary's training, the search for dead features too."""
   settings = dictionary_training.Settings(**config.dictionary)
@@ -271,8 +281,9 @@ def _dictionary(
     _rows((rows, layers, shape.width), jnp.float32, mesh),
   )
   step: Any = dictionary_training.make_step(optimizer, settings)
-  # Encoding and decoding; gradients of both weights, and of the features; the
-  # same of the dead ones, which are decoded only.
+  # Encoding and decoding; gradients of both weights, of features, and of what
+  # is encoded, for its bias; and the dead ones, which are decoded once more.
   size = shape.width * settings.features
-  operations = 2.0 * size * rows * layers * (2 + 3 + 3)
-  return Program(step.lower(*arguments), 'rows', rows, operations, arguments)
+  operations = 2.0 * size * rows * layers * (2 + 4 + 3)
+  lower = functools.partial(step.lower, *arguments)
+  return Program(lower, 'rows', rows, operations, arguments)

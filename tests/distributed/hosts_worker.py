@@ -64,7 +64,7 @@ def main() -> None:
   mesh = mesh_lib.make_mesh(data=2, fsdp=2)
   with jax.set_mesh(mesh):
     split, split_read = _fed(8)
-    odd, odd_read = _fed(6)  # Which four devices do not divide.
+    odd, odd_read = _fed(5)  # Which no axis divides.
   found = {
     'count': hosts.count(),
     'lead': hosts.is_lead(),

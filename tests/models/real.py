@@ -6,6 +6,8 @@ import pathlib
 from typing import Any
 
 from experiments import paper
+from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import huggingface
 
 _LLAMA_3: dict[str, Any] = dict(
   model_type='llama',
@@ -94,3 +96,10 @@ def write(name: str, directory: pathlib.Path) -> None:
   """Writes the `config.json` of a model, and nothing else of it."""
   directory.mkdir(parents=True, exist_ok=True)
   (directory / 'config.json').write_text(json.dumps(CONFIGS[name]))
+
+
+def shape(name: str, folder: str) -> config_lib.DecoderConfig:
+  """Returns the shape that its `config.json` gives a model."""
+  directory = pathlib.Path(folder) / name.replace('/', '_')
+  write(name, directory)
+  return huggingface.read_config(directory)
