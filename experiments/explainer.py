@@ -62,5 +62,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.evaluate_every = 500
   config.validation_examples = 256  # Of each task.
   config.checkpoint_every = 500
+  config.restore_from = ''  # Workdir of a run to go on from, of none here.
+  config.profile = dict(first_step=0, steps=0)  # Traced for XProf.
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

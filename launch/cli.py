@@ -202,7 +202,7 @@ def _run(
     _exit(2, f'error: {_one_line(e)}')
   except preemption.Preempted:
     _exit(75, 'saved after a preemption: run the same command again')
-  except hosts.MissingError as e:
+  except errors.FaultError as e:
     _exit(1, f'error: {_one_line(e)}')
   except Exception as e:
     if hosts.count() == 1:

@@ -18,6 +18,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import flops
 from selfexplain_jax.tasks import table
 from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import language_modelling
@@ -46,6 +47,7 @@ def run(
     checkpoint_every=1,
   )
   accumulation.check(config.accumulate, batch=config.batch)
+  loop.check_restore(config.restore_from)
   cli.require_least(config.world, world_seed=0, known_seed=0, corpus_seed=0)
   cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
@@ -96,6 +98,11 @@ def run(
       evaluate=lambda step, state, notes: notes,
       evaluate_every=config.steps,
       checkpoint_every=config.checkpoint_every,
+      operations_per_step=flops.training(
+        shape, config.batch, config.row_length
+      ),
+      profile=loop.Profile(**config.profile),
+      restore_from=config.restore_from,
     )
     state, _ = loop.train(job, state_lib.start(model, optimizer), workdir)
 

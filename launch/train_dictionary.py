@@ -59,6 +59,7 @@ def run(
     window_rows=1,
     checkpoint_every=1,
   )
+  loop.check_restore(config.restore_from)
   cli.require_least(config.evaluation, documents=0, batch=1)
   cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
@@ -124,6 +125,10 @@ def run(
       evaluate=lambda step, state, notes: notes,
       evaluate_every=config.steps,
       checkpoint_every=config.checkpoint_every,
+      # A forward and a backward pass, without what dead features take.
+      operations_per_step=6 * weights * config.batch,
+      profile=loop.Profile(**config.profile),
+      restore_from=config.restore_from,
     )
     start = training.start(
       next(rows.windows(0)), settings, optimizer, jax.random.key(config.seed)

@@ -32,6 +32,7 @@ from selfexplain_jax.explainer import train_step
 from selfexplain_jax.explainer import validation
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import flops
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
 from selfexplain_jax.models import tokenizer as tokenizer_lib
@@ -63,6 +64,7 @@ def run(
     checkpoint_every=1,
   )
   cli.require_dtype(config)
+  loop.check_restore(config.restore_from)
   cli.require_least(config.replay, batch=0, weight=0)
   accumulation.check(
     config.accumulate,
@@ -203,6 +205,14 @@ def run(
       evaluate=watch,
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
+      operations_per_step=flops.training(
+        shape,
+        config.batch + config.replay.batch,
+        config.row_length,
+        config.lora_rank,
+      ),
+      profile=loop.Profile(**config.profile),
+      restore_from=config.restore_from,
     )
     start = train_step.Trained(trained, injection.parameters)
     _, notes = loop.train(job, state_lib.start(start, optimizer), workdir)

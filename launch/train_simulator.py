@@ -28,6 +28,7 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.models import artefact
+from selfexplain_jax.models import flops
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.simulators import conventions
 from selfexplain_jax.simulators import trained
@@ -135,6 +136,11 @@ def run(
       evaluate=watch,
       evaluate_every=config.evaluate_every,
       checkpoint_every=config.checkpoint_every,
+      operations_per_step=flops.training(
+        model.config, config.batch, learnt.length
+      ),
+      profile=loop.Profile(**config.profile),
+      restore_from=config.restore_from,
     )
     state, notes = loop.train(job, state_lib.start(model, optimizer), workdir)
   trained.save(

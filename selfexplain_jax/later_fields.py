@@ -35,7 +35,13 @@ _BEFORE: dict[str, dict[str, Any]] = {
   },
   'pretrain_target': {
     'accumulate': 1,
+    'profile': {'steps': 0},
     'remat': 'full',
+    'restore_from': '',
+  },
+  'train_dictionary': {
+    'profile': {'steps': 0},
+    'restore_from': '',
   },
   'train_explainer': {
     'accumulate': 1,
@@ -44,7 +50,13 @@ _BEFORE: dict[str, dict[str, Any]] = {
     'lora_embedding': True,
     'lora_scale': 1.0,
     'phrasings': 'world',
+    'profile': {'steps': 0},
     'remat': 'full',
+    'restore_from': '',
+  },
+  'train_simulator': {
+    'profile': {'steps': 0},
+    'restore_from': '',
   },
 }
 

@@ -38,6 +38,8 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch = 512  # Rows.
   config.window_rows = 16384  # Mixed in memory at a time.
   config.checkpoint_every = 200
+  config.restore_from = ''  # Workdir of a run to go on from, of none here.
+  config.profile = dict(first_step=0, steps=0)  # Traced for XProf.
   # Held-out documents that dictionaries are measured on (0 for all of the
   # store's), and how many are run at a time.
   config.evaluation = dict(documents=0, batch=64)

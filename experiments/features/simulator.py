@@ -36,5 +36,7 @@ def get_config() -> ml_collections.ConfigDict:
   config.batch = 32  # Pairs of a feature and a document.
   config.evaluate_every = 200
   config.checkpoint_every = 200
+  config.restore_from = ''  # Workdir of a run to go on from, of none here.
+  config.profile = dict(first_step=0, steps=0)  # Traced for XProf.
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

@@ -54,5 +54,7 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
   config.remat = 'full'  # What is computed again: 'products', 'none' for less.
   config.row_length = 64
   config.checkpoint_every = 100
+  config.restore_from = ''  # Workdir of a run to go on from, of none here.
+  config.profile = dict(first_step=0, steps=0)  # Traced for XProf.
   config.mesh = dict(data=-1, fsdp=1, tensor=1)
   return config

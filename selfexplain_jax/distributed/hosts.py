@@ -38,7 +38,7 @@ _asked = itertools.count()
 _timeout_seconds = 1800
 
 
-class MissingError(RuntimeError):
+class MissingError(errors.FaultError):
   """A process did not come to where the others wait for it."""
 
 

@@ -1,21 +1,24 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Checkpoints of a training run: whole, digested, never half-read.
+"""Checkpoints of a training run: written aside, checked, never half-read.
 
 The only module that touches Orbax, whose names still move between versions. On
 disk a state is a flat mapping of leaf names to arrays, so that its layout does
 not depend on how the tree is wrapped in memory. Orbax does not check what it
-reads (one flipped bit loads silently), so every leaf has a digest of ours.
+reads (one flipped bit loads silently), so every leaf has a checksum of ours.
 """
 
 import threading
+import time
 from typing import Any
 
 from absl import logging
 import jax
-import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.distributed import hosts
+from selfexplain_jax.training import checksums
 
 # Orbax numbers what a process saves and mixes up two saves that are under way,
 # as when two runs train side by side; so one run at a time is in Orbax.
@@ -33,84 +36,172 @@ def leaf_names(tree: Any) -> list[str]:
   ]
 
 
-def digests(flat: dict[str, Any]) -> dict[str, str]:
-  """SHA-256 of each leaf: its dtype, shape and bytes."""
-  result = {}
-  for name, value in flat.items():
-    array = np.asarray(value)
-    header = f'{array.dtype}{array.shape}'.encode()
-    result[name] = files.digest(header, np.ascontiguousarray(array).tobytes())
-  return result
-
-
 class Checkpoints:
-  """The checkpoints of one run, in one directory."""
+  """The checkpoints of one run, in one directory.
 
-  def __init__(self, directory: files.PathLike, keep: int = 2):
+  Attributes:
+    waited: seconds that saves have kept their caller, in all.
+  """
+
+  def __init__(
+    self, directory: files.PathLike, keep: int = 2, clean: bool = True
+  ):
+    """Opens the directory, which is made if it does not exist.
+
+    Args:
+      directory: of the checkpoints.
+      keep: how many are kept, the latest ones.
+      clean: whether what an interrupted save left is removed: not in the
+        directory of another run, which may be saving.
+    """
     policies = ocp.training.preservation_policies
+    self._directory = files.path(directory)
+    self._writing: threading.Thread | None = None
+    self._failed: BaseException | None = None
+    self.waited = 0.0
     with _IN_ORBAX:
       self._checkpointer = ocp.training.Checkpointer(
-        str(files.path(directory)),
+        str(self._directory),
         preservation_policy=policies.LatestN(keep),
-        cleanup_tmp_directories=True,
+        cleanup_tmp_directories=clean,
       )
 
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-    """Saves a state, and returns when it is whole on disk.
+    """Begins to save a state, once an earlier one is whole on disk.
+
+    It returns when all of the state is copied, so that the next step may have
+    its memory; the writing goes on beside the steps.
 
     Args:
       step: steps done.
       state: a tree of arrays.
       meta: what else the run needs to go on, as JSON.
+
+    Raises:
+      Exception: whatever kept the save before it from ending.
     """
+    started = time.monotonic()
+    self._wait()
     leaves = jax.tree.leaves(state)
     flat = dict(zip(leaf_names(state), leaves, strict=True))
     content = {
       'state': flat,
-      'meta': {'step': step, 'run': meta, 'digests': digests(flat)},
+      'meta': {'step': step, 'run': meta, 'checksums': checksums.of(flat)},
     }
-    with _IN_ORBAX:
-      self._checkpointer.save_checkpointables(
-        step,
-        content,
-        overwrite=True,  # One that was passed over.
-      )
+    context = ocp.Context()
+    context.array.saving.use_compression = False  # Weights hardly shrink.
+    _IN_ORBAX.acquire()
+    try:
+      with context:
+        response = self._checkpointer.save_checkpointables_async(
+          step,
+          content,
+          overwrite=True,  # One that was passed over.
+        )
+    except BaseException:
+      _IN_ORBAX.release()
+      raise
+    self._writing = threading.Thread(target=self._finish, args=(response,))
+    self._writing.start()
+    self.waited += time.monotonic() - started
+
+  def _finish(self, response: Any) -> None:
+    """Waits for a save, in a thread of its own."""
+    try:
+      response.result()
+    except BaseException as e:
+      self._failed = e
+    finally:
+      _IN_ORBAX.release()
+
+  def _wait(self) -> None:
+    """Waits for a save that is under way, and raises what went wrong."""
+    if self._writing is not None:
+      self._writing.join()
+      self._writing = None
+    if self._failed is not None:
+      failed, self._failed = self._failed, None
+      raise failed
+
+  def wait(self) -> None:
+    """Waits until all that was saved is whole on disk.
+
+    Raises:
+      Exception: whatever kept the last save from ending.
+    """
+    started = time.monotonic()
+    self._wait()
+    self.waited += time.monotonic() - started
 
   def restore(self, state: Any) -> tuple[int, Any, dict[str, Any]] | None:
-    """Restores the latest whole checkpoint.
+    """Restores the latest whole checkpoint, in any process as in the others.
 
-    A checkpoint that cannot be read, or whose leaves do not have the digests
-    that were saved with them, is passed over with a warning.
+    A checkpoint that cannot be read, or whose leaves do not have the checksums
+    that were saved with them, is passed over with a warning. What a save left
+    that was interrupted is no checkpoint.
 
     Args:
       state: the tree to restore into; gives names, shapes and shardings.
 
     Returns:
       Steps done, the state, and `meta`; None if there is no checkpoint.
+
+    Raises:
+      errors.InputError: if there are some and none can be read: to begin anew
+        would be to lose them.
     """
+    steps = [found.step for found in self._checkpointer.checkpoints]
+    steps = hosts.agree(sorted(steps, reverse=True))
+    why = ''
+    for step in steps:
+      found, fault = None, ''
+      try:
+        found = self._load(step, state)
+      except Exception as e:  # Orbax raises many kinds for a damaged file.
+        fault = ' '.join(str(e).split())[:300]
+      faults = [f for f in hosts.gather(fault) if f]
+      if not faults and found is not None:
+        return found
+      why = faults[0]
+      logging.warning('Passing over checkpoint %d: %s', step, why)
+    if steps:
+      raise errors.InputError(
+        f'{self._directory} has checkpoints of steps '
+        f'{", ".join(map(str, reversed(steps)))}, and none of them can be '
+        f'read: expected one, move the folder away to begin anew: {why}'
+      )
+    return None
+
+  def _load(self, step: int, state: Any) -> tuple[int, Any, dict[str, Any]]:
+    """Loads a checkpoint and checks it."""
     names = leaf_names(state)
     leaves, structure = jax.tree.flatten(state)
     abstract = {
       name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
       for name, x in zip(names, leaves, strict=True)
     }
-    for found in sorted(self._checkpointer.checkpoints, key=lambda c: -c.step):
-      try:
-        with _IN_ORBAX:
-          loaded = self._checkpointer.load_checkpointables(
-            found.step, {'state': abstract, 'meta': None}
-          )
-        meta = loaded['meta']
-        if digests(loaded['state']) != meta['digests']:
-          raise ValueError('its digests do not match')
-      except Exception as e:  # Orbax raises many kinds for a damaged file.
-        logging.warning('Passing over checkpoint %d: %s', found.step, e)
-        continue
-      restored = [loaded['state'][name] for name in names]
-      return meta['step'], jax.tree.unflatten(structure, restored), meta['run']
-    return None
+    with _IN_ORBAX:
+      loaded = self._checkpointer.load_checkpointables(
+        step, {'state': abstract, 'meta': None}
+      )
+    meta, flat = loaded['meta'], loaded['state']
+    if 'checksums' not in meta:
+      raise ValueError('it is of an earlier release, without checksums')
+    found = checksums.of({name: flat[name] for name in names})
+    wrong = [n for n in names if found[n] != meta['checksums'].get(n)]
+    if wrong:
+      raise ValueError(f'the checksum of {wrong[0]} does not match')
+    restored = [flat[name] for name in names]
+    return meta['step'], jax.tree.unflatten(structure, restored), meta['run']
 
   def close(self) -> None:
-    """Lets go of the directory."""
-    with _IN_ORBAX:
-      self._checkpointer.close()
+    """Lets go of the directory, once all that was saved is whole on disk.
+
+    Raises:
+      Exception: whatever kept the last save from ending.
+    """
+    try:
+      self.wait()
+    finally:
+      with _IN_ORBAX:
+        self._checkpointer.close()

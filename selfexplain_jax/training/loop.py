@@ -10,19 +10,38 @@ evaluation travels in the checkpoint.
 from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
-import time
+import math
 from typing import Any
 
 from absl import logging
 import jax
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.training import checkpoints as checkpoints_lib
+from selfexplain_jax.training import goodput as goodput_lib
 from selfexplain_jax.training import metrics_log
+from selfexplain_jax.training import throughput
 
 Metrics = dict[str, jax.Array]
+
+_MEMORY = 'device_memory.prof'
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+  """Steps that are traced for XProf, into WORKDIR/profile.
+
+  Attributes:
+    first_step: the first of them, counted from 1.
+    steps: how many; 0 for none.
+  """
+
+  first_step: int = 0
+  steps: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +60,12 @@ class Job:
       called every `evaluate_every` steps and after the last one.
     evaluate_every: in steps.
     checkpoint_every: in steps.
+    operations_per_step: of matrix products by formula, for the log; 0 if nobody
+      knows.
     log_every: in steps.
+    profile: which steps are traced.
+    restore_from: workdir of another run, whose last checkpoint this one goes on
+      from if it has none of its own; none if empty.
   """
 
   name: str
@@ -52,7 +76,24 @@ class Job:
   evaluate: Callable[[int, Any, dict[str, Any]], dict[str, Any]]
   evaluate_every: int
   checkpoint_every: int
+  operations_per_step: float = 0.0
   log_every: int = 20
+  profile: Profile = Profile()
+  restore_from: str = ''
+
+
+def check_restore(directory: str) -> None:
+  """Checks that a run can go on from another's workdir, before long work.
+
+  Raises:
+    errors.InputError: if there are no checkpoints in it.
+  """
+  folder = files.path(directory) / 'checkpoints'
+  if directory and not (folder.exists() and any(folder.iterdir())):
+    raise errors.InputError(
+      f'config.restore_from={directory} has no checkpoints: expected the '
+      'workdir of a run of the same binary'
+    )
 
 
 def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
@@ -61,83 +102,206 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
   Args:
     job: what is trained.
     state: the initial state, a tree of arrays.
-    workdir: gets `checkpoints/`, `metrics.jsonl` and TensorBoard events.
+    workdir: gets `checkpoints/`, `metrics.jsonl`, TensorBoard events,
+      `goodput.jsonl` and, if asked for, `profile/`.
 
   Returns:
     The last state and the notes of the last evaluation.
 
   Raises:
     preemption.Preempted: after saving, if the job was asked to leave.
+    errors.FaultError: if a loss is not finite, or memory runs out.
+    errors.InputError: if there are checkpoints that cannot be read.
   """
+  goodput = goodput_lib.Goodput(workdir)
   with contextlib.closing(  # A save in progress is finished whatever happens.
     checkpoints_lib.Checkpoints(files.path(workdir) / 'checkpoints')
   ) as checkpoints:
-    state, notes = _train(job, state, workdir, checkpoints)
+    run = _Run(job, workdir, checkpoints, goodput)
+    try:
+      state, notes = run.train(state)
+    except jax.errors.JaxRuntimeError as e:
+      if 'RESOURCE_EXHAUSTED' not in str(e):
+        raise
+      raise errors.FaultError(_out_of_memory(job, workdir, e)) from e
+    with goodput.phase('checkpoint_wait'):
+      checkpoints.wait()
+  goodput.note(run.done)
+  logging.info('%s: %s', job.name, goodput.summary())
   preemption.check()
   return state, notes
 
 
-def _train(
-  job: Job,
-  state: Any,
-  workdir: files.PathLike,
-  checkpoints: checkpoints_lib.Checkpoints,
-) -> tuple[Any, Any]:
-  """Does what `train` says, but does not leave if asked to."""
-  done, notes = 0, dict[str, Any]()
-  found = checkpoints.restore(state)
-  if found is not None:
-    done, state, notes = found
-    logging.info('%s: going on from step %d', job.name, done)
-  log = metrics_log.MetricsLog(workdir, done)
-  # Steps done and metrics of a step that may still run, and since when and how
-  # many steps before it the last one was shown.
-  pending: tuple[int, Metrics] | None = None
-  started, since = time.monotonic(), done
+class _Run:
+  """One start of a job."""
 
-  def show() -> None:
-    """Waits for the pending metrics and shows them."""
-    nonlocal pending, started, since
-    if pending is None:
-      return
-    at, metrics = pending
-    values = {name: float(value) for name, value in metrics.items()}
-    seconds = max(time.monotonic() - started, 1e-9)
-    rate = (at - since) * job.tokens_per_step / seconds
-    pending, started, since = None, time.monotonic(), at
-    logging.info(
-      '%s: step %d of %d, %.0f tokens/s, %s',
-      job.name,
-      at,
-      job.steps,
-      rate,
-      ', '.join(f'{name} {value:.4g}' for name, value in values.items()),
+  def __init__(
+    self,
+    job: Job,
+    workdir: files.PathLike,
+    checkpoints: checkpoints_lib.Checkpoints,
+    goodput: goodput_lib.Goodput,
+  ):
+    self._job, self._workdir = job, files.path(workdir)
+    self._checkpoints, self._goodput = checkpoints, goodput
+    self.done = 0
+    # Of steps that were not shown yet; the last of them may still run.
+    self._unread: list[tuple[int, Metrics]] = []
+    self._shown = self._saved = 0
+    self._waits = dict.fromkeys(('steps', 'compiling', 'input_wait'), 0.0)
+
+  def train(self, state: Any) -> tuple[Any, Any]:
+    """Does what `train` says, but does not leave if asked to."""
+    job, goodput = self._job, self._goodput
+    state, notes = self._restored(state)
+    self._shown = self._saved = self.done
+    log = metrics_log.MetricsLog(self._workdir, self.done)
+    goodput.begin(self.done)
+    batches = iter(
+      progress.track(job.batches(self.done), job.steps - self.done, job.name)
     )
-    log.write(at, tokens_per_second=rate, **values)
+    first = True
+    while True:
+      with goodput.phase('input_wait'):
+        batch = next(batches, None)
+      if batch is None:
+        return state, notes
+      self._profile()
+      with (
+        jax.profiler.StepTraceAnnotation('step', step_num=self.done + 1),
+        # The first call compiles the step before it runs.
+        goodput.phase('compiling') if first else contextlib.nullcontext(),
+      ):
+        state, metrics = job.step(state, batch)
+      first = False
+      self.done += 1
+      last = self.done == job.steps
+      evaluated = self.done % job.evaluate_every == 0 or last
+      asked = preemption.asked()
+      saved = self.done % job.checkpoint_every == 0 or last or asked
+      if len(self._unread) and self._unread[-1][0] % job.log_every == 0:
+        self._show(log)
+      self._unread.append((self.done, metrics))
+      if evaluated or saved:
+        self._show(log)  # What follows waits for the device anyway.
+      if evaluated:
+        with goodput.phase('evaluation'):
+          notes = job.evaluate(self.done, state, notes)
+        for point in notes.get('curve', [])[-1:]:
+          values = {
+            f'validation_{k}': v for k, v in point.items() if k != 'step'
+          }
+          log.write(self.done, **values)
+      if saved:
+        with goodput.phase('checkpoint_wait'):
+          self._checkpoints.save(self.done, state, notes)
+        self._saved = self.done
+        goodput.note(self.done)
+      if asked:
+        return state, notes
 
-  batches = progress.track(job.batches(done), job.steps - done, f'{job.name}')
-  for batch in batches:
-    state, metrics = job.step(state, batch)
-    done += 1
-    last = done == job.steps
-    evaluated = done % job.evaluate_every == 0 or last
-    asked = preemption.asked()
-    saved = done % job.checkpoint_every == 0 or last or asked
-    if pending is not None and done > pending[0]:
-      show()
-    if done % job.log_every == 0 or last:
-      pending = (done, metrics)
-    if evaluated or saved:
-      show()  # What follows waits for the device anyway.
-    if evaluated:
-      notes = job.evaluate(done, state, notes)
-      for point in notes.get('curve', [])[-1:]:
-        values = {f'validation_{k}': v for k, v in point.items() if k != 'step'}
-        log.write(done, **values)
-    if saved:
-      checkpoints.save(done, state, notes)
-    if evaluated or saved:
-      started = time.monotonic()  # The rate is that of the steps alone.
-    if asked:
-      break
-  return state, notes
+  def _restored(self, state: Any) -> tuple[Any, dict[str, Any]]:
+    """Returns the state and the notes to go on from."""
+    job = self._job
+    found = self._checkpoints.restore(state)
+    if found is None and job.restore_from:
+      other = checkpoints_lib.Checkpoints(
+        files.path(job.restore_from) / 'checkpoints', clean=False
+      )
+      with contextlib.closing(other):
+        found = other.restore(state)
+      if found is None:
+        raise errors.InputError(
+          f'config.restore_from={job.restore_from} has no whole checkpoint: '
+          'expected one'
+        )
+    if found is None:
+      return state, {}
+    self.done, state, notes = found
+    logging.info('%s: going on from step %d', job.name, self.done)
+    return state, notes
+
+  def _show(self, log: metrics_log.MetricsLog) -> None:
+    """Waits for the last step that was dispatched, and shows it."""
+    if not self._unread:
+      return
+    job, goodput = self._job, self._goodput
+    at, metrics = self._unread[-1]
+    values = {name: float(value) for name, value in metrics.items()}
+    if not all(map(math.isfinite, values.values())):
+      raise errors.FaultError(self._not_finite())
+    self._unread.clear()
+    now = {name: goodput.seconds(name) for name in self._waits}
+    spent = {name: now[name] - before for name, before in self._waits.items()}
+    self._waits = now
+    seconds = max(sum(spent.values()), 1e-9) / (at - self._shown)
+    self._shown = at
+    speed = throughput.measured(
+      seconds, job.tokens_per_step, job.operations_per_step
+    )
+    speed['input_wait'] = spent['input_wait']
+    speed['checkpoint_wait'] = self._checkpoints.waited
+    self._checkpoints.waited = 0.0
+    if at % job.log_every == 0 or at == job.steps:
+      logging.info(
+        '%s: step: %d of %d, %s, %s',
+        job.name,
+        at,
+        job.steps,
+        throughput.line(speed),
+        ', '.join(f'{name}: {value:.4g}' for name, value in values.items()),
+      )
+      log.write(at, **speed, **values)
+      goodput.note(at)
+
+  def _not_finite(self) -> str:
+    """Says which step was the first whose metrics are not finite."""
+    read = [
+      (step, {name: float(value) for name, value in metrics.items()})
+      for step, metrics in self._unread
+    ]
+    step, values = next(
+      (step, values)
+      for step, values in read
+      if not all(map(math.isfinite, values.values()))
+    )
+    said = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+    kept = f'the last checkpoint, of step {self._saved}, is from before it'
+    if not self._saved:
+      kept = 'there is no checkpoint from before it'
+    return (
+      f'{self._job.name}: step {step} of {self._job.steps} gave {said}: '
+      f'expected finite numbers; {kept}, and nothing was saved since'
+    )
+
+  def _profile(self) -> None:
+    """Begins and ends the trace of the steps that are asked for."""
+    wanted, coming = self._job.profile, self.done + 1
+    if not wanted.steps or not hosts.is_lead():
+      return
+    if coming == wanted.first_step:
+      jax.profiler.start_trace(str(self._workdir / 'profile'))
+    elif coming == wanted.first_step + wanted.steps:
+      jax.block_until_ready([metrics for _, metrics in self._unread])
+      jax.profiler.stop_trace()
+      logging.info('%s: traced into %s', self._job.name, self._workdir)
+
+
+def _out_of_memory(job: Job, workdir: files.PathLike, error: Exception) -> str:
+  """Writes what is in the memory of the devices, and says what took it."""
+  profile = files.path(workdir) / _MEMORY
+  files.write_bytes(profile, jax.profiler.device_memory_profile())
+  device = jax.local_devices()[0]
+  held = sum(
+    shard.data.nbytes
+    for array in jax.live_arrays()
+    for shard in array.addressable_shards
+    if shard.device == device
+  )
+  said = ' '.join(str(error).split())
+  return (
+    f'{job.name}: out of memory, with {held / 1e9:.3g} GB of arrays on '
+    f'{device.device_kind} {device.id}: expected a smaller batch, '
+    'config.accumulate, or a mesh that splits more; see '
+    f'{profile}: {said[:300]}'
+  )
