@@ -1,170 +1,143 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-r"""Kills the quickstart at random moments and checks that nothing shows.
+r"""Kills every binary at random moments and checks that nothing shows.
 
   python -m experiments.kill_harness --workdir=DIR --kills=20 --seed=0
 
-Runs `launch.quickstart` undisturbed. Then, in a fresh folder, runs it again and
-again, each time killing it at a moment drawn uniformly from the time that the
-undisturbed run took, until it finishes; and begins anew in another folder until
-there were as many kills as asked for. Each run must end with the same results,
-byte for byte. Exits with 1 if any does not.
+Runs a small quickstart once, whose stages are what each binary reads. Then runs
+each binary undisturbed, twice, to know what it ends with and how long it takes;
+and in fresh folders starts it again and again, each time killing it at a moment
+drawn uniformly from that time, a third of them as soon as a save is under way,
+until it finishes; and begins anew until there were as many kills as asked for.
+Every run must end with the same files, byte for byte.
+
+`--binaries` names some of them; `quickstart` is the whole flow. With
+`--processes=2` each is a job of two processes, of which one is killed. What is
+found is kept in DIR/kills.json: the same command goes on from there. Exits with
+1 if any file differs.
 """
 
 import dataclasses
-import os
 import pathlib
+import shutil
 import signal
-import subprocess
 import sys
-import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app
 from absl import flags
 import numpy as np
 
+from experiments.kills import killing
+from experiments.kills import stages
 from selfexplain_jax import files
 
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Folder for the runs; nothing may be there.', required=True
+  'workdir', None, 'Folder for the runs.', required=True
 )
-_KILLS = flags.DEFINE_integer('kills', 20, 'How often to kill.', lower_bound=1)
+_KILLS = flags.DEFINE_integer(
+  'kills', 20, 'How often to kill each binary.', lower_bound=1
+)
 _SEED = flags.DEFINE_integer('seed', 0, 'Seed of moments and signals.')
-_CONFIG = flags.DEFINE_string(
-  'config', 'experiments/quickstart.py:test', 'Config of the quickstart.'
+_PROCESSES = flags.DEFINE_integer(
+  'processes', 1, 'Processes of each job.', lower_bound=1
+)
+_BINARIES = flags.DEFINE_list(
+  'binaries',
+  [*stages.BINARIES, stages.FLOW],
+  'Which of them.',
 )
 
-# What a run ends with, as patterns below its workdir: all but configs, which
-# name the workdir, logs with their times, and checkpoints.
-_RESULTS = (
-  'report.html',
-  '*/metrics.json',
-  '*/manifest.json',
-  '*/model/*',
-  '*/*.parquet',
-  'store/*/c/**/*',
-  'documents/*/c/**/*',
-  'dictionary/dictionaries/**/*',
-  '*/vectors/**/*',
-  '*_evaluation/answers/*',
-  '*_evaluation/report.html',
-)
-
-_SAVED = 75  # Exit code after a preemption.
+_SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+_SAVE_EVERY = 3  # One kill of three waits for a save.
+_FLOW_CONFIG = 'experiments/quickstart.py:test'
 
 
-@dataclasses.dataclass(frozen=True)
-class Kill:
-  """A start of the binary that was killed, or was not.
-
-  Attributes:
-    run: number of the folder.
-    signal: name of the signal; empty if the run finished before it was due.
-    seconds: from the start to the signal, or to the end.
-    code: exit code; negative for the signal that it died from.
-  """
-
-  run: int
-  signal: str
-  seconds: float
-  code: int
-
-
-def digests(workdir: pathlib.Path) -> dict[str, str]:
-  """Returns the SHA-256 of every result in a workdir by its relative name."""
-  found = {
-    file
-    for pattern in _RESULTS
-    for file in workdir.glob(pattern)
-    if file.is_file()
-  }
-  return {
-    str(file.relative_to(workdir)): files.digest(file.read_bytes())
-    for file in sorted(found)
-  }
-
-
-def differences(expected: dict[str, str], found: dict[str, str]) -> list[str]:
-  """Names the results that two runs do not share."""
-  return sorted(
-    name
-    for name in expected.keys() | found.keys()
-    if expected.get(name) != found.get(name)
+def _job(name: str, root: pathlib.Path) -> killing.Job:
+  """Returns the job of a binary; all share their compiled programs."""
+  binary, config, more = stages.FLOW, _FLOW_CONFIG, list[str]()
+  if name != stages.FLOW:
+    binary = stages.BINARIES[name][0]
+    config = f'experiments/kills/stages.py:{name}'
+    more = list(stages.inputs(name, root / 'source'))
+  return killing.Job(
+    command=[sys.executable, '-m', f'launch.{binary}', f'--config={config}']
+    + more,
+    processes=_PROCESSES.value,
+    environment={
+      'JAX_COMPILATION_CACHE_DIR': str(root / 'programs'),
+      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    },
   )
 
 
-def _start(workdir: pathlib.Path) -> subprocess.Popen[bytes]:
-  """Starts the quickstart; all runs share their compiled programs."""
-  workdir.mkdir(parents=True, exist_ok=True)
-  cache = pathlib.Path(_WORKDIR.value).absolute() / 'programs'
-  with (workdir / 'log.txt').open('ab') as log:
-    return subprocess.Popen(
-      [
-        sys.executable,
-        '-m',
-        'launch.quickstart',
-        f'--config={_CONFIG.value}',
-        f'--workdir={workdir}',
-      ],
-      stdout=log,
-      stderr=log,
-      env={
-        **os.environ,
-        'JAX_COMPILATION_CACHE_DIR': str(cache),
-        'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
-      },
+def _harass(
+  name: str, job: killing.Job, folder: pathlib.Path, number: int
+) -> dict[str, Any]:
+  """Kills a binary as often as asked for, and compares what it ends with."""
+  job.undisturbed(folder / 'undisturbed')
+  # Programs are compiled now; how long is a run that finds them?
+  seconds = job.undisturbed(folder / 'again')
+  expected = killing.digests(folder / 'undisturbed')
+  wrong = killing.differences(expected, killing.digests(folder / 'again'))
+  random = np.random.default_rng([_SEED.value, number])
+  kills: list[killing.Kill] = []
+  runs = 0
+  while sum(bool(kill.signal) for kill in kills) < _KILLS.value:
+    runs += 1
+    workdir = folder / f'run_{runs}'
+    while True:
+      left = _KILLS.value - sum(bool(kill.signal) for kill in kills)
+      if not left:
+        job.undisturbed(workdir)
+        break
+      count = len(kills)
+      kill = job.kill(
+        workdir,
+        random.uniform(0, seconds),
+        _SIGNALS[count % len(_SIGNALS)],
+        count % _SAVE_EVERY == 0,
+        random,
+      )
+      kills.append(kill)
+      print(
+        f'{name:18} run {runs:2} {kill.signal or "none":8} '
+        f'{kill.seconds:6.2f} s {"in a save" if kill.in_save else "":10} '
+        f'{kill.codes}',
+        flush=True,
+      )
+      if kill.finished:
+        break
+      allowed = {0, killing.SAVED, *(-s for s in _SIGNALS)}
+      if job.processes == 1 and not {*kill.codes} <= allowed:
+        raise RuntimeError(f'{workdir} ended with {kill.codes}: see log.txt')
+    wrong += killing.differences(expected, killing.digests(workdir))
+    shutil.rmtree(workdir)
+  killed = [kill for kill in kills if kill.signal]
+  return {
+    'seconds': round(seconds, 1),
+    'results': len(expected),
+    'runs': runs,
+    'kills': len(killed),
+    'in_a_save': sum(kill.in_save for kill in killed),
+    'SIGKILL': sum(kill.signal == 'SIGKILL' for kill in killed),
+    'SIGTERM': sum(kill.signal == 'SIGTERM' for kill in killed),
+    'moments': [round(kill.seconds, 2) for kill in killed],
+    'different': wrong,
+  }
+
+
+def _table(found: dict[str, dict[str, Any]]) -> str:
+  """Writes what was found, a line for each binary."""
+  lines = [
+    '| binary | undisturbed | results | kills | in a save | runs | different |',
+    '|---|---|---|---|---|---|---|',
+  ]
+  for name, one in found.items():
+    lines.append(
+      f'| {name} | {one["seconds"]} s | {one["results"]} | {one["kills"]} | '
+      f'{one["in_a_save"]} | {one["runs"]} | {len(one["different"])} |'
     )
-
-
-def _undisturbed(workdir: pathlib.Path) -> float:
-  """Runs to the end and returns the seconds that it took."""
-  started = time.monotonic()
-  if code := _start(workdir).wait():
-    raise RuntimeError(f'{workdir} ended with {code}: see its log.txt')
-  return time.monotonic() - started
-
-
-def _start_and_kill(
-  run: int, workdir: pathlib.Path, after: float, how: signal.Signals
-) -> Kill:
-  """Starts a run and sends a signal after some seconds, if it still runs."""
-  started = time.monotonic()
-  process = _start(workdir)
-  sent = ''
-  try:
-    process.wait(after)
-  except subprocess.TimeoutExpired:
-    process.send_signal(how)
-    sent = how.name
-  return Kill(run, sent, time.monotonic() - started, process.wait())
-
-
-def _kill_until_done(
-  run: int,
-  workdir: pathlib.Path,
-  seconds: float,
-  left: int,
-  random: np.random.Generator,
-) -> list[Kill]:
-  """Starts and kills until the run finishes, at most `left` times.
-
-  Raises:
-    RuntimeError: if it ended in a way that is neither success nor the signal's.
-  """
-  kills: list[Kill] = []
-  signals = (signal.SIGKILL, signal.SIGTERM)
-  first = int(random.integers(2))
-  while left:
-    how = signals[(first + len(kills)) % 2]
-    kills.append(_start_and_kill(run, workdir, random.uniform(0, seconds), how))
-    code = kills[-1].code
-    if code not in (0, _SAVED, -signal.SIGKILL, -signal.SIGTERM):
-      raise RuntimeError(f'{workdir} ended with {code}: see its log.txt')
-    left -= bool(kills[-1].signal)
-    if not code:
-      return kills
-  _undisturbed(workdir)
-  return kills
+  return '\n'.join(lines)
 
 
 def _refuse(what: str) -> NoReturn:
@@ -180,38 +153,41 @@ def _parse(argv: list[str]) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
-  """Prints each kill, and what differs."""
+  """Kills each binary, and prints what differs."""
+  known = [*stages.BINARIES, stages.FLOW]
   if len(argv) > 1:
     _refuse(f'unexpected argument {argv[1]!r}: expected only --flags')
+  for name in _BINARIES.value:
+    if name not in known:
+      _refuse(f'--binaries={name}: expected some of {", ".join(known)}')
   root = pathlib.Path(_WORKDIR.value).absolute()
-  if root.exists() and any(root.iterdir()):
+  kept = root / 'kills.json'
+  asked = {
+    'kills': _KILLS.value,
+    'seed': _SEED.value,
+    'processes': _PROCESSES.value,
+  }
+  content: dict[str, Any] = {**asked, 'binaries': {}}
+  if kept.exists():
+    content = files.read_json(kept, 'kills')
+    if {name: content[name] for name in asked} != asked:
+      _refuse(f'{kept} is of other flags: expected the same, or a new folder')
+  elif root.exists() and any(root.iterdir()):
     _refuse(f'{root} is not empty: expected a new folder')
-  _undisturbed(root / 'undisturbed')
-  # Programs are compiled now; how long is a run that finds them?
-  seconds = _undisturbed(root / 'again')
-  expected = digests(root / 'undisturbed')
-  wrong = differences(expected, digests(root / 'again'))
-  print(f'{len(expected)} results; {seconds:.0f} s undisturbed')
-  print(f'{"run":>4} {"signal":8} {"after":>7} {"exit":>5}', flush=True)
+  files.write_json(kept, content)
 
-  random = np.random.default_rng([_SEED.value])
-  killed = run = 0
-  while killed < _KILLS.value:
-    run += 1
-    workdir = root / f'run_{run}'
-    kills = _kill_until_done(
-      run, workdir, seconds, _KILLS.value - killed, random
-    )
-    for kill in kills:
-      print(
-        f'{kill.run:4} {kill.signal or "none":8} {kill.seconds:6.1f}s '
-        f'{kill.code:5}'
-      )
-    killed += sum(bool(kill.signal) for kill in kills)
-    different = differences(expected, digests(workdir))
-    print(f'{run:4} {len(different)} results differ', *different, flush=True)
-    wrong += different
-  print(f'{killed} kills in {run} runs; {len(wrong)} differences')
+  alone = dataclasses.replace(_job(stages.FLOW, root), processes=1)
+  alone.undisturbed(root / 'source')
+  found = content['binaries']
+  for number, name in enumerate(known):
+    if name in _BINARIES.value and name not in found:
+      folder = root / name
+      shutil.rmtree(folder, ignore_errors=True)  # Of a start that was killed.
+      found[name] = _harass(name, _job(name, root), folder, number)
+      files.write_json(kept, content)
+  print(_table(found))
+  wrong = [name for one in found.values() for name in one['different']]
+  print(f'{len(wrong)} differences', *wrong)
   if wrong:
     sys.exit(1)
 

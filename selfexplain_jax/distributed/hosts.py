@@ -80,7 +80,7 @@ def initialize(
         None if coordinator is None else processes,
         process,
         initialization_timeout=timeout_seconds + _GRACE_SECONDS,
-        heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        heartbeat_timeout_seconds=min(_HEARTBEAT_SECONDS, timeout_seconds),
       )
   except ValueError as e:
     raise errors.InputError(
