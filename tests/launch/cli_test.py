@@ -118,11 +118,11 @@ _BAD = {
   ),
   'no way to split parameters': (
     [_DUMP, _W, '--config.target=T', '--config.mesh.fsdp=0'],
-    'fsdp=0 and tensor=1: expected at least 1',
+    'fsdp=0, tensor=1: expected at least 1',
   ),
   'no way to split heads': (
     [_PRETRAIN, _W, '--config.mesh.tensor=0'],
-    'fsdp=1 and tensor=0: expected at least 1',
+    'fsdp=1, tensor=0: expected at least 1',
   ),
   'heads that do not share keys': (
     [_PRETRAIN, _W, '--config.model.heads=3'],

@@ -4,6 +4,7 @@
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 from unittest import mock
 
@@ -13,6 +14,7 @@ import ml_collections
 
 from experiments.world import pretrain
 from launch import pretrain_target
+from selfexplain_jax import errors
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.training import language_modelling
 from tests.launch import binaries
@@ -151,6 +153,10 @@ class PretrainTargetTest(parameterized.TestCase):
     with _interrupted(3, _fail), self.assertRaises(Failure):
       self.run_here()
     _damage(self.workdir / 'checkpoints/2/state')
+    # What may be days of work is not begun anew without a word.
+    with self.assertRaisesRegex(errors.InputError, 'steps 2, and none of them'):
+      self.run_here()
+    shutil.rmtree(self.workdir / 'checkpoints')
     self.run_here()
     self.assertEqual(_results(self.workdir), self.straight)
 
