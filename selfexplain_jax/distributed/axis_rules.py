@@ -31,6 +31,8 @@ RULES: dict[str, str | tuple[str, ...] | None] = {
   'factor_mlp': ('tensor', 'fsdp'),
   # Activations.
   'batch': ('data', 'fsdp'),
+  # Where the width of what is looked up is still split over `fsdp`.
+  'looked_up': 'data',
   'sequence': None,
   'activation_width': None,
   'activation_heads': 'tensor',

@@ -255,7 +255,9 @@ def _ready(
     return direction * injection.norm
   if learnt.scale is not None and learnt.bias is not None:
     scale = learnt.scale[...][blocks_BxK]
-    return direction * scale[..., None] + learnt.bias[...][blocks_BxK]
+    # A vector for each layer block: no matter to have whole.
+    bias = axis_rules.constrain(learnt.bias[...], None, None)
+    return direction * scale[..., None] + bias[blocks_BxK]
   return direction
 
 
@@ -292,6 +294,7 @@ def inject(
   here = tokens_BxT == injection.vector_id
   which = jnp.maximum(jnp.cumsum(here, 1) - 1, 0)
   ready = _ready(injection, vectors_BxKxD, blocks_BxK)
+  ready = axis_rules.constrain(ready, 'batch', None, 'activation_width')
   shown = jnp.take_along_axis(ready, which[..., None], 1)
   if injection.mode != 'add_norm_matched':
     return jnp.where(here[..., None], shown.astype(x.dtype), x), None

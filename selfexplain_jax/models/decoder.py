@@ -258,7 +258,11 @@ def embedding_scale(config: config_lib.DecoderConfig) -> float:
 def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
   """Token embeddings, scaled, in the activation dtype, [B, T, D]."""
   table = model.embedding[...].astype(jnp.dtype(model.config.dtype))
-  rows = table[tokens_BxT]
+  # Each device looks up the part of the width that it has, and the parts of a
+  # row are brought together after: less is sent than of the table.
+  looked_up = ('looked_up', 'sequence')
+  rows = table[axis_rules.constrain(tokens_BxT, *looked_up)]
+  rows = axis_rules.constrain(rows, *looked_up, 'width')
   if model.config.embedding_scaled:
     rows = rows * embedding_scale(model.config)
   return axis_rules.constrain(rows, 'batch', 'sequence', 'activation_width')
