@@ -39,6 +39,7 @@ def get_config(which: str = 'llama3_1_8b/lora') -> ml_collections.ConfigDict:
   config.length = _LENGTHS.get(stage, 0)
   config.lora_rank = 128
   config.remat, config.accumulate = 'full', 1
+  config.attention = 'splash'  # As models in bfloat16 have it on TPUs.
   config.optimizer = dict(
     kind='adamw',
     schedule='constant',

@@ -6,6 +6,7 @@ writes them to WORKDIR/compile_check.json too. Exits with 1 if the program does
 not fit.
 """
 
+import dataclasses
 import sys
 
 from absl import flags
@@ -43,7 +44,10 @@ def run(
     positions=1,
   )
   # What is compiled, and for which chips.
-  chip, shape = slices.chip(_TOPOLOGY.value), presets.shape(config.model)
+  chip = slices.chip(_TOPOLOGY.value)
+  shape = dataclasses.replace(
+    presets.shape(config.model), attention=config.attention
+  )
   mesh = slices.mesh(_TOPOLOGY.value, _SLICES.value, **config.mesh)
   sizes = ' x '.join(str(size) for size in mesh.devices.shape)
   print(

@@ -3,7 +3,7 @@
 
 XLA's own analysis counts the body of a loop once, however often it runs, and a
 kernel as nothing. Here bodies are counted as often as they run, and kernels by
-name, for whoever knows what they do.
+formula.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ import re
 import numpy as np
 
 from selfexplain_jax.compiled import hlo
+from selfexplain_jax.compiled import kernels
 
 COLLECTIVES = (
   'all-gather',
@@ -177,6 +178,9 @@ class _Counter:
       target = re.search(r'custom_call_target="([^"]*)"', one.rest)
       name = target[1] if target else ''
       costs.kernels[name] = costs.kernels.get(name, 0) + 1
+      flops = kernels.operations(one, _operands(computation, one))
+      costs.flops += flops
+      costs.passes += flops
 
   def _message(
     self, computation: hlo.Computation, one: hlo.Instruction, kind: str

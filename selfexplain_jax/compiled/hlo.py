@@ -159,10 +159,11 @@ def parse(text: str) -> Module:
       name, body = head[1], []
       if line.startswith('ENTRY'):
         entry = name
-    elif line.startswith('}') and name:
+    elif line.rstrip() == '}' and name:
       computations[name] = Computation(tuple(body))
       name = ''
-    elif name and ' = ' in line:
+    # What is noted of a kernel may go over several lines.
+    elif name and line.lstrip().startswith(('%', 'ROOT ')) and ' = ' in line:
       body.append(_instruction(line.strip()))
   if not entry:
     raise ValueError('no program: expected text of XLA with an ENTRY')

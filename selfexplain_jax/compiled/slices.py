@@ -49,6 +49,8 @@ def mesh(
     )
   # Else it asks a server of the cloud what machine this is.
   os.environ['TPU_SKIP_MDS_QUERY'] = '1'
+  # No chip is held, so several may compile at once.
+  os.environ['ALLOW_MULTIPLE_LIBTPU_LOAD'] = '1'
   more = {'num_slices': num_slices} if num_slices > 1 else {}
   try:
     found = topologies.get_topology_desc(

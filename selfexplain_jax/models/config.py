@@ -11,6 +11,9 @@ ACTIVATIONS = ('silu', 'gelu_tanh')
 # matrices; all of it.
 REMATS = ('full', 'products', 'none')
 
+# Written out, or as a kernel of the platform: see `models.fused_attention`.
+ATTENTIONS = ('plain', 'splash', 'cudnn')
+
 _DTYPES = ('float32', 'bfloat16', 'float16')
 
 
@@ -61,6 +64,7 @@ class DecoderConfig:
     parameter_dtype: of the weights in memory.
     remat: how much of a block the backward pass computes again; one of
       `REMATS`. It changes no values.
+    attention: how it is computed; one of `ATTENTIONS`.
   """
 
   vocabulary: int
@@ -87,6 +91,7 @@ class DecoderConfig:
   dtype: str = 'float32'
   parameter_dtype: str = 'float32'
   remat: str = 'full'
+  attention: str = 'plain'
 
   def __post_init__(self):
     """Raises `errors.InputError` if the numbers do not fit together."""
@@ -108,6 +113,7 @@ class DecoderConfig:
       ('parameter_dtype', _DTYPES),
       ('activation', ACTIVATIONS),
       ('remat', REMATS),
+      ('attention', ATTENTIONS),
     ):
       if getattr(self, name) not in choices:
         raise errors.InputError(

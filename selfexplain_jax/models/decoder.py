@@ -20,6 +20,7 @@ import numpy as np
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import fused_attention
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': jax.nn.silu,
@@ -321,7 +322,7 @@ def forward(
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
   step = _rematerialised(
-    functools.partial(_scan_step, model.config, turn, seen, tap),
+    functools.partial(_scan_step, model.config, turn, seen, segments_BxT, tap),
     model.config.remat,
   )
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
@@ -350,7 +351,7 @@ def _rematerialised(step: Callable, remat: str) -> Callable:
   return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 
-def _scan_step(config, turn, seen, tap, carry, inputs):
+def _scan_step(config, turn, seen, segments, tap, carry, inputs):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
   layer, adapter, index, window = inputs
@@ -359,6 +360,8 @@ def _scan_step(config, turn, seen, tap, carry, inputs):
   near = attention.within(window, seen, place, place)
 
   def attend(query, key, value):
+    if fused_attention.applies(config, query.shape[1]):
+      return fused_attention.attend(config, query, key, value, segments)
     return attention.attend(config, query, key, value, near)
 
   x = block(config, layer, x, turn, attend, visit, adapter)

@@ -19,6 +19,7 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import fused_attention
 from selfexplain_jax.models import hub
 from selfexplain_jax.models import huggingface_config
 from selfexplain_jax.models import peft
@@ -92,6 +93,9 @@ def load(
     config,
     dtype=dtype or config.dtype,
     parameter_dtype=parameter_dtype or config.parameter_dtype,
+    attention=fused_attention.fastest(
+      mesh.devices.flat[0].platform, dtype or config.dtype
+    ),
   )
   stored, more = stored_lib.model(folder), set()
   embedding = tensor_names.NAMES['embedding']

@@ -121,6 +121,21 @@ class CountTest(parameterized.TestCase):
           met += place in [dilated * i for i in range(taken)]
       self.assertEqual(costs._pairs(*case), met, case)
 
+  @parameterized.parameters(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0))
+  def test_kernels_count_by_formula(self, what, products):
+    text = (
+      'ENTRY %e (q: bf16[1]) -> bf16[1] {\n'
+      '  %q = bf16[4,256,8]{2,1,0} parameter(0)\n'
+      '  %k = bf16[2,256,8]{2,1,0} parameter(1)\n'
+      f'  ROOT %splash_mha_{what}_x = bf16[4,256,8]{{2,1,0}} custom-call(%q, '
+      '%k), custom_call_target="tpu_custom_call", backend_config={"a":{\n'
+      '"more":"{}"\n}}, metadata={op_name="x"}\n}\n'
+    )
+    found = costs.count(text)
+    # Of 2 x 2 blocks of 128 positions one is above the diagonal.
+    self.assertEqual(found.flops, products * 2 * 4 * 256 * 256 * 8 * 3 / 4)
+    self.assertEqual(found.kernels, {'tpu_custom_call': 1})
+
 
 class ParseTest(absltest.TestCase):
   def test_fast_memory_is_told_from_the_main_one(self):

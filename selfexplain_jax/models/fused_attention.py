@@ -1,0 +1,169 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Attention as one kernel, where the platform has one.
+
+`splash` is the kernel for TPUs that comes with JAX; `cudnn` is cuDNN's, for
+GPUs. Both take bfloat16 and never write the scores to the main memory. What
+they cannot do falls to `attention.attend`, which is also what they are tested
+against: float32, short sequences and those that are no multiple of a block,
+windows that a sequence is longer than, and for cuDNN a bound on the scores.
+"""
+
+import functools
+
+import jax
+from jax.experimental.pallas.ops.tpu.splash_attention import (
+  splash_attention_kernel as splash,
+)
+from jax.experimental.pallas.ops.tpu.splash_attention import (
+  splash_attention_mask as masks,
+)
+import jax.numpy as jnp
+
+from selfexplain_jax.distributed import axis_rules
+from selfexplain_jax.models import attention
+from selfexplain_jax.models import config as config_lib
+
+# Sequences are cut into blocks of so many positions.
+_BLOCK = 128
+
+# Scores of shorter sequences never leave a chip's fast memory anyway: with 512
+# positions the step of an 8B model that is compiled for v5e moves 80.1 GB
+# without the kernel and 80.5 GB with it (`launch.compile_check`).
+_SHORTEST = 1024
+
+_AXES = ('batch', 'sequence', 'activation_heads', None)
+_KV_AXES = ('batch', 'sequence', 'activation_kv_heads', None)
+
+
+def fastest(platform: str, dtype: str) -> str:
+  """Returns which attention a model of a dtype runs with on a platform."""
+  if dtype != 'bfloat16':  # Effects are compared in float32.
+    return 'plain'
+  return {'tpu': 'splash', 'gpu': 'cudnn'}.get(platform, 'plain')
+
+
+def applies(config: config_lib.DecoderConfig, length: int) -> bool:
+  """Whether the kernel of a model takes sequences of a length."""
+  if config.attention == 'plain' or config.dtype != 'bfloat16':
+    return False
+  if length < _SHORTEST:
+    return False
+  if any(0 < window < length for window in config.windows):
+    return False
+  if config.attention == 'cudnn':
+    return config.score_cap is None
+  return length % _BLOCK == 0 and config.head_width % 128 == 0
+
+
+def attend(
+  config: config_lib.DecoderConfig,
+  query_BxTxHxW: jax.Array,
+  key_BxTxNxW: jax.Array,
+  value_BxTxNxW: jax.Array,
+  segments_BxT: jax.Array | None,
+  interpret: bool = False,
+) -> jax.Array:
+  """Causal attention within segments; see `attention.attend`.
+
+  Args:
+    config: of a model to which the kernel `applies`.
+    query_BxTxHxW: rotated queries.
+    key_BxTxNxW: rotated keys.
+    value_BxTxNxW: values.
+    segments_BxT: i32, of packed rows; None for one segment a row.
+    interpret: run a kernel for TPUs on any platform, slowly.
+
+  Returns:
+    The heads' outputs side by side, [B, T, H * W].
+  """
+  batch, length, heads, width = query_BxTxHxW.shape
+  scale = (config.query_scale or width) ** -0.5
+  if config.attention == 'cudnn':
+    seen = attention.visible(segments_BxT, batch, length)[:, None]
+    mixed = jax.nn.dot_product_attention(
+      query_BxTxHxW,
+      key_BxTxNxW,
+      value_BxTxNxW,
+      mask=seen,
+      scale=scale,
+      implementation='cudnn',
+    )
+    return mixed.reshape(batch, length, heads * width)
+  if segments_BxT is None:
+    segments_BxT = jnp.zeros((batch, length), jnp.int32)
+  # The kernel does not scale; in float32, since 1 / sqrt(W) is no power of 2.
+  query = query_BxTxHxW.astype(jnp.float32) * scale
+  arguments = (
+    query.astype(query_BxTxHxW.dtype),
+    key_BxTxNxW,
+    value_BxTxNxW,
+    segments_BxT,
+  )
+  run = functools.partial(_splash, config.score_cap, interpret)
+  mesh = jax.sharding.get_abstract_mesh()
+  if mesh.axis_names:
+    axes = (_AXES, _KV_AXES, _KV_AXES, ('batch', 'sequence'))
+    # Groups of query heads stay with their key head, or all heads are whole.
+    whole = config.kv_heads % axis_rules.ways('activation_kv_heads')
+    specs = tuple(
+      axis_rules.sharding(
+        tuple(None if whole and a and 'heads' in a else a for a in names),
+        x.shape,
+        mesh,
+      ).spec
+      for names, x in zip(axes, arguments, strict=True)
+    )
+    run = jax.shard_map(
+      run, in_specs=specs, out_specs=specs[0], check_vma=False
+    )
+  return run(*arguments).reshape(batch, length, heads * width)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _splash(
+  score_cap: float | None,
+  interpret: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  segments: jax.Array,
+) -> jax.Array:
+  """The kernel on the rows and heads of one device, [B, T, H, W]."""
+  return _forward(score_cap, interpret, query, key, value, segments)[0]
+
+
+def _kernel(score_cap, interpret, segments, query, key, value):
+  length, heads = query.shape[1:3]
+  causal = masks.CausalMask((length, length))
+  kernel = splash.make_splash_mha(
+    masks.MultiHeadMask([causal] * heads),
+    head_shards=1,
+    q_seq_shards=1,
+    attn_logits_soft_cap=score_cap,
+    interpret=interpret,
+  )
+
+  def one(query, key, value, segments):
+    ids = splash.SegmentIds(segments, segments)
+    return kernel(query, key, value, segment_ids=ids)
+
+  query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
+  return jnp.swapaxes(jax.vmap(one)(query, key, value, segments), 1, 2)
+
+
+def _forward(score_cap, interpret, query, key, value, segments):
+  run = functools.partial(_kernel, score_cap, interpret, segments)
+  # Products of bfloat16 have no more precise form, and the compiler of kernels
+  # refuses the one that is asked for of float32. Both ways: a gradient is
+  # traced when it is taken.
+  with jax.default_matmul_precision('bfloat16'):
+    return jax.vjp(run, query, key, value)
+
+
+def _backward(score_cap, interpret, gradient_of, cotangent):
+  del score_cap, interpret
+  with jax.default_matmul_precision('bfloat16'):
+    return *gradient_of(cotangent), None
+
+
+_splash.defvjp(_forward, _backward)
