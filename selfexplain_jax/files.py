@@ -11,6 +11,9 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import socket
+import tempfile
 import threading
 from typing import Any, BinaryIO
 
@@ -43,17 +46,38 @@ def writing(name: PathLike, every_process: bool = False) -> Iterator[BinaryIO]:
       yield nowhere
     return
   target = path(name)
+  if '://' in str(target):
+    # An object is there as soon as its file is closed, whole or not: so it is
+    # opened when all is known, and nothing is renamed, which copies.
+    with tempfile.TemporaryFile() as known:
+      yield known
+      known.seek(0)
+      with target.open('wb') as out:
+        shutil.copyfileobj(known, out)
+    return
   target.parent.mkdir(parents=True, exist_ok=True)
-  partial = (
-    target.parent
-    / f'.{target.name}.partial-{os.getpid()}-{threading.get_ident()}'
-  )
+  begin = f'.{target.name}.partial-{socket.gethostname()}-'
+  _remove_abandoned(target.parent, begin)
+  partial = target.parent / f'{begin}{os.getpid()}-{threading.get_ident()}'
   try:
     with partial.open('wb') as out:
       yield out
     partial.replace(target)
   finally:
     partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: epath.Path, begin: str) -> None:
+  """Removes what processes of this machine left that were killed."""
+  for name in os.listdir(folder):
+    if name.startswith(begin):
+      process = int(name.removeprefix(begin).split('-')[0])
+      try:
+        os.kill(process, 0)  # Asks whether it is there.
+      except ProcessLookupError:
+        (folder / name).unlink(missing_ok=True)
+      except PermissionError:
+        pass  # It is, and is somebody else's.
 
 
 def write_bytes(

@@ -1,0 +1,47 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of writing files."""
+
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+from selfexplain_jax import files
+
+
+class WritingTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+  def test_an_error_leaves_the_old_file(self):
+    name = self.folder / 'more' / 'a.txt'
+    files.write_text(name, 'old')
+    with self.assertRaisesRegex(ValueError, 'stop'):
+      with files.writing(name) as out:
+        out.write(b'new')
+        raise ValueError('stop')
+    self.assertEqual(name.read_text(), 'old')
+    self.assertEqual(os.listdir(name.parent), ['a.txt'])
+
+  def test_what_the_killed_left_goes_and_what_others_write_stays(self):
+    ended = subprocess.Popen([sys.executable, '-c', ''])
+    ended.wait()
+    host = socket.gethostname()
+    dead = self.folder / f'.a.txt.partial-{host}-{ended.pid}-7'
+    alive = self.folder / f'.a.txt.partial-{host}-{os.getpid()}-7'
+    elsewhere = self.folder / f'.a.txt.partial-other-{ended.pid}-7'
+    another = self.folder / f'.b.txt.partial-{host}-{ended.pid}-7'
+    for name in (dead, alive, elsewhere, another):
+      name.write_text('half')
+    files.write_text(self.folder / 'a.txt', 'whole')
+    self.assertFalse(dead.exists())
+    for name in (alive, elsewhere, another):
+      self.assertTrue(name.exists(), name)
+
+
+if __name__ == '__main__':
+  absltest.main()
