@@ -56,6 +56,7 @@ EXTRAS = {
   'peers': ('nnsight', 'sae-lens', 'transformer-lens'),
   'peers-dictionary': ('dictionary-learning',),
   'tpu': ('etils[epath-gcs]', 'jax[tpu]'),
+  'cloud': ('etils[epath-gcs]', 'gcp-storage-emulator'),
 }
 
 setuptools.setup(

@@ -165,16 +165,22 @@ def _half_written(workdir: pathlib.Path) -> set[str]:
   return found
 
 
-def digests(workdir: pathlib.Path) -> dict[str, str]:
-  """Returns the SHA-256 of every result in a workdir by its relative name."""
+def digests(workdir: pathlib.Path, name: str = '') -> dict[str, str]:
+  """Returns the SHA-256 of every result in a workdir by its relative name.
+
+  Args:
+    workdir: the folder.
+    name: of the workdir as it was run, which is in some results; its own if
+      empty.
+  """
   found = {}
   for file in sorted(workdir.rglob('*')):
-    name = file.relative_to(workdir)
-    if file.is_file() and not {*name.parts} & {*_NO_RESULTS}:
+    place = file.relative_to(workdir)
+    if file.is_file() and not {*place.parts} & {*_NO_RESULTS}:
       content = file.read_bytes()
       # Some note where they lie.
-      content = content.replace(str(workdir).encode(), b'WORKDIR')
-      found[str(name)] = files.digest(content)
+      content = content.replace((name or str(workdir)).encode(), b'WORKDIR')
+      found[str(place)] = files.digest(content)
   return found
 
 
