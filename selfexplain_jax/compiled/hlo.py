@@ -125,15 +125,34 @@ class Module:
   def trips(self, loop: Instruction) -> int | None:
     """How often a loop runs, or at most; None if nothing tells it.
 
-    XLA notes it for some. Else a loop that JAX makes counts from 0, and its
-    condition compares with the one whole number that is in it.
+    XLA notes it for some. Else a loop counts from 0, by ones or, where XLA has
+    written out some turns of it, by more; and its condition compares with the
+    one whole number that is in it.
     """
     found = re.search(r'"known_trip_count":\{"n":"(\d+)"\}', loop.rest)
     if found:
       return int(found[1])
     condition = loop.attribute('condition') or ''
     numbers = set(self._whole_numbers(condition))
-    return numbers.pop() if len(numbers) == 1 else None
+    if len(numbers) != 1:
+      return None
+    return -(-numbers.pop() // self._stride(loop))
+
+  def _stride(self, loop: Instruction) -> int:
+    """By how much a loop counts."""
+    condition = self.computations[loop.attribute('condition') or '']
+    body = self.computations[loop.attribute('body') or '']
+    compared = condition.instructions[-1].operands[:1]
+    counter = condition.by_name.get(compared[0]) if compared else None
+    made = body.instructions[-1]
+    index = counter.attribute('index') if counter else None
+    if index is None or made.opcode != 'tuple':
+      return 1
+    added = body.by_name[made.operands[int(index)]]
+    if added.opcode != 'add':
+      return 1
+    by = body.by_name[added.operands[1]]
+    return int(by.operands[0]) if by.opcode == 'constant' else 1
 
   def _whole_numbers(self, name: str) -> Iterator[int]:
     """Yields the constants of a computation that are single whole numbers."""

@@ -25,7 +25,10 @@ _COLLECTIVE = """HloModule m
   %x = f32[8]{0} get-tuple-element(%b), index=1
   %sum = f32[8]{0} all-reduce(%x), channel_id=1, GROUPS, to_apply=%add
   %again = f32[8]{0} all-reduce(%x), channel_id=1, GROUPS, to_apply=%add
-  ROOT %out = (s32[], f32[8]{0}) tuple(%i, %sum)
+  %i = s32[] get-tuple-element(%b), index=0
+  %by = s32[] constant(1)
+  %next = s32[] add(%i, %by)
+  ROOT %out = (s32[], f32[8]{0}) tuple(%next, %sum)
 }
 ENTRY %main (p: f32[8]) -> f32[64] {
   %p = f32[8]{0} parameter(0)
@@ -74,10 +77,11 @@ class CountTest(parameterized.TestCase):
     share = (size - 1) / size
     # A step of a collective that is cut into several is no other one.
     self.assertEqual(
-      reduced, costs.Message('all-reduce', 2 * 32 * share, size, between, 5)
+      reduced,
+      costs.Message('all-reduce', 2 * 32 * share, size, between, 5, '1'),
     )
     self.assertEqual(
-      gathered, costs.Message('all-gather', 256 * share, size, between, 1)
+      gathered, costs.Message('all-gather', 256 * share, size, between, 1, '2')
     )
     least = roofline.roofline(
       costs.count(text, slice_chips=4),
@@ -90,6 +94,11 @@ class CountTest(parameterized.TestCase):
       roofline.collectives(costs.count(text))[f'all-reduce of {size}']['times'],
       5,
     )
+
+  def test_loops_that_count_by_more_run_less(self):
+    by_two = _COLLECTIVE.replace('constant(1)', 'constant(2)')
+    by_two = by_two.replace('GROUPS', 'replica_groups={{0,1}}')
+    self.assertEqual(costs.count(by_two).messages[0].times, 3)
 
   @parameterized.parameters(
     # A product of matrices, as TPUs say it.
