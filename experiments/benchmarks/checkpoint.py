@@ -75,13 +75,13 @@ def measure(
   jax.config.update('jax_num_cpu_devices', DEVICES)
   mesh = mesh_lib.make_mesh(data, fsdp, tensor)
   jax.block_until_ready(jax.device_put(np.zeros(8), jax.devices()[0]))
-  before = peak = _anonymous_bytes()
+  before = peak = anonymous_bytes()
   done = threading.Event()
 
   def sample() -> None:
     nonlocal peak
     while not done.wait(0.002):
-      peak = max(peak, _anonymous_bytes())
+      peak = max(peak, anonymous_bytes())
 
   thread = threading.Thread(target=sample)
   thread.start()
@@ -98,7 +98,7 @@ def measure(
   return Measured(held, peak - before, seconds)
 
 
-def _anonymous_bytes() -> int:
+def anonymous_bytes() -> int:
   """Memory of this process that is not mapped from files."""
   with open('/proc/self/status') as file:
     for line in file:
