@@ -36,6 +36,17 @@ def leaf_names(tree: Any) -> list[str]:
   ]
 
 
+def _log(what: str, step: int, sums: dict[str, str]) -> None:
+  """Logs one checksum for all arrays, to be compared by eye."""
+  logging.info(
+    'Checkpoint %d %s: %d arrays, checksum %s',
+    step,
+    what,
+    len(sums),
+    files.digest_json(sums)[:16],
+  )
+
+
 class Checkpoints:
   """The checkpoints of one run, in one directory.
 
@@ -84,9 +95,11 @@ class Checkpoints:
     self._wait()
     leaves = jax.tree.leaves(state)
     flat = dict(zip(leaf_names(state), leaves, strict=True))
+    sums = checksums.of(flat)
+    _log('saving', step, sums)
     content = {
       'state': flat,
-      'meta': {'step': step, 'run': meta, 'checksums': checksums.of(flat)},
+      'meta': {'step': step, 'run': meta, 'checksums': sums},
     }
     context = ocp.Context()
     context.array.saving.use_compression = False  # Weights hardly shrink.
@@ -191,6 +204,7 @@ class Checkpoints:
     wrong = [n for n in names if found[n] != meta['checksums'].get(n)]
     if wrong:
       raise ValueError(f'the checksum of {wrong[0]} does not match')
+    _log('restored', step, found)
     restored = [flat[name] for name in names]
     return meta['step'], jax.tree.unflatten(structure, restored), meta['run']
 

@@ -1,6 +1,8 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of the mesh over the devices of this job."""
 
+import types
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
@@ -24,6 +26,16 @@ class MeshTest(parameterized.TestCase):
       errors.InputError, f'expected the product to be {count}'
     ):
       mesh.make_mesh(data, fsdp, tensor)
+
+  def test_slices_are_told_apart_by_data_alone(self):
+    two = [
+      types.SimpleNamespace(slice_index=i, process_index=0, platform='tpu')
+      for i in (0, 1)
+    ]
+    with self.assertRaisesRegex(
+      errors.InputError, 'data=1: expected a multiple of 2, the slices'
+    ):
+      mesh.make_mesh(1, 2, 1, two)
 
   def test_plans_for_devices_that_are_not_there(self):
     planned = mesh.plan_mesh(2, 64, 8)

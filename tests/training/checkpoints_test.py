@@ -87,6 +87,15 @@ class CheckpointsTest(absltest.TestCase):
       _equal(self, made.restore(state(0)), 3)
     self.assertFalse((self.folder / '1').exists())
 
+  def test_the_checksum_that_is_logged_is_that_of_what_is_restored(self):
+    with self.assertLogs(level='INFO') as log:
+      self._save((1,))
+      with _opened(self.folder) as made:
+        made.restore(state(0))
+    lines = [x for x in log.output if 'Checkpoint 1 ' in x]
+    self.assertLen(lines, 2)
+    self.assertLen({line.rpartition(' ')[2] for line in lines}, 1)
+
   def test_what_is_saved_is_what_was_there_though_steps_go_on(self):
     tree = {'a': jnp.zeros((2048, 1024), jnp.float32)}
     with _opened(self.folder, keep=5) as made:
