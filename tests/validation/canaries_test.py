@@ -9,7 +9,7 @@ from absl.testing import parameterized
 import jax.numpy as jnp
 
 from selfexplain_jax.interventions import patch
-from selfexplain_jax.models import decoder
+from selfexplain_jax.models import attention
 from selfexplain_jax.models import generate
 from selfexplain_jax.validation import canaries
 from tests.models import tiny
@@ -70,7 +70,7 @@ _VISIT = patch.Patches.visit
 # What is broken, and which canaries die of it.
 _BROKEN = {
   'attention that looks ahead': (
-    mock.patch.object(decoder, 'visible', _everything_visible),
+    mock.patch.object(attention, 'visible', _everything_visible),
     ['padding', 'batch shape'],
   ),
   'patches that do nothing': (
