@@ -46,6 +46,8 @@ OPTIONAL = frozenset(
   (
     'dictionary_learning',
     'nnsight',
+    'gcp_storage_emulator',
+    'gcsfs',
     'peft',
     'sentence_transformers',
     'sae_lens',
