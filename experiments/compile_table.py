@@ -68,9 +68,9 @@ everything over all chips (`fsdp`), with AdamW in float32; an adapter has rank
 512 tokens; a patched prompt has 64; an answer has 32 tokens after a question of
 64. A dictionary has 131,072 features of one layer, 128 rows a chip.
 
-A full batch of short rows is what an explainer trains on: at 512 tokens a chip,
-gathering the weights takes longer than the products do on v5e. More rows a chip
-(`--config.rows_per_chip`) shift the bound from links to compute.
+At 512 tokens a chip, gathering the weights takes longer than the products do:
+more rows a chip (`--config.rows_per_chip`) shift the bound from links to
+compute.
 """
 
 

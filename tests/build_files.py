@@ -45,9 +45,9 @@ DISTRIBUTIONS = {
 OPTIONAL = frozenset(
   (
     'dictionary_learning',
-    'nnsight',
     'gcp_storage_emulator',
     'gcsfs',
+    'nnsight',
     'peft',
     'sentence_transformers',
     'sae_lens',
