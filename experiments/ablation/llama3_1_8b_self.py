@@ -11,7 +11,7 @@ untrained 8.1. All weights are tuned.
     --config.explanations.published.train='DATA/data/train-*.parquet' \
     --config.explanations.published.test='DATA/data/test-*.parquet'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 379.4 minutes; 8030.26 M
 weights trained; weights, gradients and optimizer 128 GB, on each of 16 devices
 8.03 GB, and roughly 0.824 GB for a step.

@@ -12,7 +12,7 @@ theirs later.
     --config.explanations.published.train='DATA/data/train-*.parquet' \
     --config.explanations.published.test='DATA/data/test-*.parquet'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 255.1 minutes; 8190.74 M
 weights trained; weights, gradients and optimizer 131 GB, on each of 16 devices
 8.2 GB, and roughly 0.967 GB for a step.

@@ -12,7 +12,7 @@ Neuronpedia's exports about them, and descriptions are checked on any texts.
     --config.explanations.published.explanations='EXPORT/*.jsonl.gz' \
     --config.explanations.corpus.files='TEXTS/*.jsonl'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 29.6 minutes; 432.14 M weights
 trained of 9241.71 M; weights, gradients and optimizer 25.4 GB, on each of 16
 devices 1.59 GB, and roughly 0.451 GB for a step. The judge is the paper's; its

@@ -15,7 +15,7 @@ takes 141 GB.
     --config=experiments/features/llama3_1_8b_llama3_1_70b.py \
     --config.explanations.published.folder=CONVERTED
 
-where one process sees 64 chips; with others, set --config.mesh.fsdp.
+on all hosts of 64 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 55.2 minutes; 1656.75 M weights
 trained of 70553.71 M; weights, gradients and optimizer 168 GB, on each of 64
 devices 2.62 GB, and roughly 0.112 GB for a step. Judge and simulator are the

@@ -11,7 +11,7 @@ layer are set.
     --config=experiments/features/llama3_1_8b_llama3_8b.py \
     --config.explanations.published.folder=CONVERTED
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 23.8 minutes; 335.54 M weights
 trained of 8030.26 M; weights, gradients and optimizer 21.4 GB, on each of 16
 devices 1.34 GB, and roughly 0.247 GB for a step. Judge and simulator are the

@@ -12,7 +12,7 @@ Both models are 4,096 wide, so that vectors enter as they are.
     --config=experiments/features/llama3_1_8b_qwen3_8b.py \
     --config.explanations.published.folder=CONVERTED
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 24.0 minutes; 349.18 M weights
 trained of 8190.74 M; weights, gradients and optimizer 22 GB, on each of 16
 devices 1.37 GB, and roughly 0.29 GB for a step. Judge and simulator are the

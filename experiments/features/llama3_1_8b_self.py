@@ -12,7 +12,7 @@ set here: 54.4, 36.4, 44.8 and 27.6. With all features: 76.0, 45.6, 50.6 and
     --config=experiments/features/llama3_1_8b_self.py \
     --config.explanations.published.folder=CONVERTED
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 23.8 minutes; 335.54 M weights
 trained of 8030.26 M; weights, gradients and optimizer 21.4 GB, on each of 16
 devices 1.34 GB, and roughly 0.247 GB for a step. Judge and simulator are the

@@ -11,7 +11,7 @@ models are 4,096 wide, so that vectors enter as they are.
     --config.explanations.published.train='DATA/data/train-*.parquet' \
     --config.explanations.published.test='DATA/data/test-*.parquet'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 27.1 minutes; 349.18 M weights
 trained of 8190.74 M; weights, gradients and optimizer 22 GB, on each of 16
 devices 1.37 GB, and roughly 0.387 GB for a step.

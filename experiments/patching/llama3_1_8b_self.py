@@ -12,7 +12,7 @@ the vector left out of training (`--config.explainer.text_only`) 45.2, 73.9 and
     --config.explanations.published.train='DATA/data/train-*.parquet' \
     --config.explanations.published.test='DATA/data/test-*.parquet'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 53.8 minutes; 335.54 M weights
 trained of 8030.26 M; weights, gradients and optimizer 21.4 GB, on each of 16
 devices 1.34 GB, and roughly 0.33 GB for a step.

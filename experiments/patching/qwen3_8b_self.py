@@ -12,7 +12,7 @@ the vector left out of training (`--config.explainer.text_only`) 59.9, 76.5 and
     --config.explanations.published.train='DATA/data/train-*.parquet' \
     --config.explanations.published.test='DATA/data/test-*.parquet'
 
-where one process sees 16 chips; with others, set --config.mesh.fsdp.
+on all hosts of 16 chips; with others, set --config.mesh.fsdp.
 `--dry_run` prints that the tuning takes roughly 484.4 minutes; 349.18 M weights
 trained of 8190.74 M; weights, gradients and optimizer 22 GB, on each of 16
 devices 1.37 GB, and roughly 0.387 GB for a step.
