@@ -70,6 +70,10 @@ _FLAGS = (
   _HOST_TIMEOUT,
 )
 
+# Fields that say how a result is computed, not which: a run that was stopped may
+# go on with others, as on another slice or with another number of hosts.
+_MEANS = ('accumulate', 'mesh', 'profile', 'remat')
+
 # How long a process waits, with its error, for others that end with it.
 _PARTING_SECONDS = 10
 
@@ -318,8 +322,7 @@ def finished(
     theirs = files.read_json(noted, 'config of this workdir')
     ours = files.as_json(config.to_dict())
     theirs = later_fields.put_in(theirs, ours)
-    theirs, ours = chat.without_means(theirs), chat.without_means(ours)
-    _refuse_difference(theirs, ours, noted, '')
+    _refuse_difference(_of_results(theirs), _of_results(ours), noted, '')
   return hosts.agree(noted.exists() and (files.path(workdir) / last).exists())
 
 
@@ -425,6 +428,12 @@ def field(config: ml_collections.ConfigDict, name: str) -> Any:
       f'config has no field {name}: expected a configuration of this binary, '
       'see --help'
     ) from e
+
+
+def _of_results(config: dict[str, Any]) -> dict[str, Any]:
+  """Returns a config without what a run may change when it goes on."""
+  kept = chat.without_means(config)
+  return {n: v for n, v in kept.items() if n not in _MEANS}
 
 
 def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:

@@ -213,6 +213,7 @@ def run(
       ),
       profile=loop.Profile(**config.profile),
       restore_from=config.restore_from,
+      base=huggingface.weight_hash(config.initial) if config.lora_rank else '',
     )
     start = train_step.Trained(trained, injection.parameters)
     _, notes = loop.train(job, state_lib.start(start, optimizer), workdir)

@@ -59,6 +59,7 @@ def run(
     checkpoint_every=1,
   )
   cli.require_dtype(config)
+  loop.check_restore(config.restore_from)
   cli.require_mesh(config, dry_run)
   if cli.finished(config, workdir, 'metrics.json'):
     return

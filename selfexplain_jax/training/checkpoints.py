@@ -36,15 +36,14 @@ def leaf_names(tree: Any) -> list[str]:
   ]
 
 
-def _log(what: str, step: int, sums: dict[str, str]) -> None:
-  """Logs one checksum for all arrays, to be compared by eye."""
-  logging.info(
-    'Checkpoint %d %s: %d arrays, checksum %s',
-    step,
-    what,
-    len(sums),
-    files.digest_json(sums)[:16],
-  )
+def _base(digest: str) -> str:
+  """Says what a state is of."""
+  return f'an adapter of weights {digest[:12]}…' if digest else 'whole weights'
+
+
+def _first(said: list[str]) -> str:
+  """Returns the first that says something, or nothing."""
+  return next(filter(None, said), '')
 
 
 class Checkpoints:
@@ -55,7 +54,11 @@ class Checkpoints:
   """
 
   def __init__(
-    self, directory: files.PathLike, keep: int = 2, clean: bool = True
+    self,
+    directory: files.PathLike,
+    keep: int = 2,
+    clean: bool = True,
+    base: str = '',
   ):
     """Opens the directory, which is made if it does not exist.
 
@@ -64,9 +67,12 @@ class Checkpoints:
       keep: how many are kept, the latest ones.
       clean: whether what an interrupted save left is removed: not in the
         directory of another run, which may be saving.
+      base: hash of the weights that an adapter is trained on, which are not
+        saved; empty if all weights are.
     """
     policies = ocp.training.preservation_policies
     self._directory = files.path(directory)
+    self._base = base
     self._writing: threading.Thread | None = None
     self._failed: BaseException | None = None
     self.waited = 0.0
@@ -96,10 +102,15 @@ class Checkpoints:
     leaves = jax.tree.leaves(state)
     flat = dict(zip(leaf_names(state), leaves, strict=True))
     sums = checksums.of(flat)
-    _log('saving', step, sums)
+    self._log('saving', step, sums)
     content = {
       'state': flat,
-      'meta': {'step': step, 'run': meta, 'checksums': sums},
+      'meta': {
+        'step': step,
+        'run': meta,
+        'checksums': sums,
+        'base': self._base,
+      },
     }
     context = ocp.Context()
     context.array.saving.use_compression = False  # Weights hardly shrink.
@@ -110,6 +121,7 @@ class Checkpoints:
           step,
           content,
           overwrite=True,  # One that was passed over.
+          force=True,  # Also before one that was.
         )
     except BaseException:
       _IN_ORBAX.release()
@@ -167,15 +179,14 @@ class Checkpoints:
     steps = hosts.agree(sorted(steps, reverse=True))
     why = ''
     for step in steps:
-      found, fault = None, ''
-      try:
-        found = self._load(step, state)
-      except Exception as e:  # Orbax raises many kinds for a damaged file.
-        fault = ' '.join(str(e).split())[:300]
-      faults = [f for f in hosts.gather(fault) if f]
-      if not faults and found is not None:
-        return found
-      why = faults[0]
+      content, why = self._load(step, state)
+      # None checks, which all have to do together, before all have loaded.
+      why = _first(hosts.gather(why)) or self._check(step, content)
+      if not why:
+        meta = content['meta']
+        restored = content['state'].values()
+        state = jax.tree.unflatten(jax.tree.structure(state), restored)
+        return meta['step'], state, meta['run']
       logging.warning('Passing over checkpoint %d: %s', step, why)
     if steps:
       raise errors.InputError(
@@ -185,28 +196,50 @@ class Checkpoints:
       )
     return None
 
-  def _load(self, step: int, state: Any) -> tuple[int, Any, dict[str, Any]]:
-    """Loads a checkpoint and checks it."""
-    names = leaf_names(state)
-    leaves, structure = jax.tree.flatten(state)
+  def _load(self, step: int, state: Any) -> tuple[dict[str, Any], str]:
+    """Returns what a checkpoint holds, or what keeps it from being read."""
+    names, leaves = leaf_names(state), jax.tree.leaves(state)
     abstract = {
       name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
       for name, x in zip(names, leaves, strict=True)
     }
-    with _IN_ORBAX:
-      loaded = self._checkpointer.load_checkpointables(
-        step, {'state': abstract, 'meta': None}
+    try:
+      with _IN_ORBAX:
+        found = self._checkpointer.load_checkpointables(
+          step, {'state': abstract, 'meta': None}
+        )
+    except Exception as e:  # Orbax raises many kinds for a damaged file.
+      return {}, ' '.join(str(e).split())[:300] or type(e).__name__
+    found['state'] = {name: found['state'][name] for name in names}
+    return found, ''
+
+  def _check(self, step: int, content: dict[str, Any]) -> str:
+    """Returns what is wrong with what was loaded; all processes call it."""
+    meta, why = content['meta'], ''
+    sums = checksums.of(content['state'])
+    wrong = [n for n in sums if sums[n] != meta.get('checksums', {}).get(n)]
+    if 'base' not in meta:
+      why = 'it is of an earlier release: expected checksums and a base'
+    elif wrong:
+      why = f'the checksum of {wrong[0]} does not match'
+    elif meta['base'] != self._base:
+      why = (
+        f'it was trained on {_base(meta["base"])}: expected {_base(self._base)}'
       )
-    meta, flat = loaded['meta'], loaded['state']
-    if 'checksums' not in meta:
-      raise ValueError('it is of an earlier release, without checksums')
-    found = checksums.of({name: flat[name] for name in names})
-    wrong = [n for n in names if found[n] != meta['checksums'].get(n)]
-    if wrong:
-      raise ValueError(f'the checksum of {wrong[0]} does not match')
-    _log('restored', step, found)
-    restored = [flat[name] for name in names]
-    return meta['step'], jax.tree.unflatten(structure, restored), meta['run']
+    else:
+      self._log('restored', step, sums)
+    return _first(hosts.gather(why))
+
+  def _log(self, what: str, step: int, sums: dict[str, str]) -> None:
+    """Logs one checksum for all arrays, to be compared by eye."""
+    logging.info(
+      'Checkpoint %d %s, of %s: %d arrays, checksum %s',
+      step,
+      what,
+      _base(self._base),
+      len(sums),
+      files.digest_json(sums)[:16],
+    )
 
   def close(self) -> None:
     """Lets go of the directory, once all that was saved is whole on disk.

@@ -66,6 +66,8 @@ class Job:
     profile: which steps are traced.
     restore_from: workdir of another run, whose last checkpoint this one goes on
       from if it has none of its own; none if empty.
+    base: hash of the weights that an adapter is trained on; empty if all
+      weights are trained.
   """
 
   name: str
@@ -80,6 +82,7 @@ class Job:
   log_every: int = 20
   profile: Profile = Profile()
   restore_from: str = ''
+  base: str = ''
 
 
 def check_restore(directory: str) -> None:
@@ -115,7 +118,9 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
   """
   goodput = goodput_lib.Goodput(workdir)
   with contextlib.closing(  # A save in progress is finished whatever happens.
-    checkpoints_lib.Checkpoints(files.path(workdir) / 'checkpoints')
+    checkpoints_lib.Checkpoints(
+      files.path(workdir) / 'checkpoints', base=job.base
+    )
   ) as checkpoints:
     run = _Run(job, workdir, checkpoints, goodput)
     try:
@@ -206,7 +211,9 @@ class _Run:
     found = self._checkpoints.restore(state)
     if found is None and job.restore_from:
       other = checkpoints_lib.Checkpoints(
-        files.path(job.restore_from) / 'checkpoints', clean=False
+        files.path(job.restore_from) / 'checkpoints',
+        clean=False,
+        base=job.base,
       )
       with contextlib.closing(other):
         found = other.restore(state)
@@ -217,6 +224,11 @@ class _Run:
         )
     if found is None:
       return state, {}
+    if found[0] > job.steps:
+      raise errors.InputError(
+        f'{job.name}: the checkpoint to go on from is of step {found[0]}, and '
+        f'config.steps={job.steps}: expected at least as many'
+      )
     self.done, state, notes = found
     logging.info('%s: going on from step %d', job.name, self.done)
     return state, notes

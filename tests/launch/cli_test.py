@@ -240,6 +240,14 @@ class WorkdirTest(absltest.TestCase):
     ):
       cli.finished(self.config, self.workdir, 'last')
 
+  def test_a_run_may_go_on_with_another_mesh(self):
+    self.config.mesh = {'data': 1, 'fsdp': 8}
+    self.config.accumulate = 1
+    cli.begin(self.config, self.workdir)
+    self.config.mesh = {'data': 2, 'fsdp': -1}
+    self.config.accumulate = 4
+    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
+
   def test_a_new_field_is_another_config(self):
     cli.begin(self.config, self.workdir)
     self.config.rate = 0.5

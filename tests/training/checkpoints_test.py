@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 from absl.testing import absltest
@@ -50,8 +51,10 @@ def advance(tree):
 
 
 @contextlib.contextmanager
-def _opened(folder, keep=2):
-  with contextlib.closing(checkpoints.Checkpoints(folder, keep)) as made:
+def _opened(folder, keep=2, base=''):
+  with contextlib.closing(
+    checkpoints.Checkpoints(folder, keep, base=base)
+  ) as made:
     yield made
 
 
@@ -108,9 +111,9 @@ class CheckpointsTest(absltest.TestCase):
       self.assertGreater(made.waited, 0)
     for step in range(1, 6):
       with _opened(self.folder, keep=9) as made:
-        found = made._load(step, {'a': jnp.zeros((2048, 1024))})
-        self.assertEqual(float(found[1]['a'].max()), 4 * step - 3)
-        self.assertEqual(float(found[1]['a'].min()), 4 * step - 3)
+        found = made._load(step, {'a': jnp.zeros((2048, 1024))})[0]['state']
+        self.assertEqual(float(found['a'].max()), 4 * step - 3)
+        self.assertEqual(float(found['a'].min()), 4 * step - 3)
 
   def test_a_flipped_bit_is_passed_over(self):
     self._save((1, 2))
@@ -121,6 +124,46 @@ class CheckpointsTest(absltest.TestCase):
       made.save(2, state(2), {'seen': 2})  # Written again.
     with _opened(self.folder) as made:
       _equal(self, made.restore(state(0)), 2)
+
+  def test_steps_before_one_that_was_passed_over_are_saved_too(self):
+    self._save((2, 4))
+    self._flip(4)
+    with _opened(self.folder) as made:
+      _equal(self, made.restore(state(0)), 2)
+      made.save(3, state(3), {'seen': 3})  # As when it is asked to leave.
+    with _opened(self.folder) as made:
+      _equal(self, made.restore(state(0)), 3)
+      made.save(4, state(4), {'seen': 4})
+    with _opened(self.folder) as made:
+      _equal(self, made.restore(state(0)), 4)
+
+  def test_an_adapter_goes_on_with_its_base_alone(self):
+    for base, expected in (
+      ('', 'whole weights'),
+      ('b' * 64, 'of weights b{12}…'),
+    ):
+      with _opened(self.folder, base='a' * 64) as made:
+        made.save(1, state(1), {'seen': 1})
+        made.wait()
+        _equal(self, made.restore(state(0)), 1)
+      with _opened(self.folder, base=base) as made:
+        with self.assertRaisesRegex(
+          errors.InputError, f'an adapter of weights a{{12}}….*{expected}'
+        ):
+          made.restore(state(0))
+
+  def test_what_saves_leave_alive_does_not_grow(self):
+    tree, alive, threads = state(0), [], []
+    with _opened(self.folder) as made:
+      for step in range(1, 9):
+        tree = advance(tree)
+        made.save(step, tree, {})
+        made.wait()
+        alive.append(len(jax.live_arrays()))
+        threads.append(threading.active_count())
+    self.assertEqual(alive[2], alive[-1], alive)
+    self.assertLessEqual(threads[-1], threads[2], threads)
+    self.assertLen(list(self.folder.iterdir()), 2)
 
   def test_nothing_is_begun_anew_over_what_cannot_be_read(self):
     self._save((1, 2))

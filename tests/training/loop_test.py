@@ -138,6 +138,10 @@ class LoopTest(parameterized.TestCase):
     # Its own checkpoint comes first from now on.
     state, _ = loop.train(longer, {'sum': jnp.float32(-1)}, second)
     self.assertEqual(float(state['sum']), 78)
+    with self.assertRaisesRegex(
+      errors.InputError, 'is of step 12, and config.steps=8: expected'
+    ):
+      loop.train(half, _start(), second)
     with self.assertRaisesRegex(errors.InputError, 'restore_from=.*no checkp'):
       loop.check_restore(str(self.folder))
 
