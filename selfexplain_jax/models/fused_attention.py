@@ -5,7 +5,8 @@
 GPUs. Both take bfloat16 and never write the scores to the main memory. What
 they cannot do falls to `attention.attend`, which is also what they are tested
 against: float32, short sequences and those that are no multiple of a block,
-windows that a sequence is longer than, and for cuDNN a bound on the scores.
+windows that a sequence is longer than; and for cuDNN a bound on the scores,
+wide or uneven heads, odd lengths, and GPUs older than it knows.
 """
 
 import functools
@@ -35,11 +36,15 @@ _AXES = ('batch', 'sequence', 'activation_heads', None)
 _KV_AXES = ('batch', 'sequence', 'activation_kv_heads', None)
 
 
-def fastest(platform: str, dtype: str) -> str:
-  """Returns which attention a model of a dtype runs with on a platform."""
+def fastest(device: jax.Device, dtype: str) -> str:
+  """Returns which attention a model of a dtype runs with on such devices."""
   if dtype != 'bfloat16':  # Effects are compared in float32.
     return 'plain'
-  return {'tpu': 'splash', 'gpu': 'cudnn'}.get(platform, 'plain')
+  if device.platform == 'gpu':
+    # As text, such as '9.0'; other makers' GPUs say none, or a name.
+    major = str(getattr(device, 'compute_capability', '')).partition('.')[0]
+    return 'cudnn' if major.isdecimal() and int(major) >= 8 else 'plain'
+  return 'splash' if device.platform == 'tpu' else 'plain'
 
 
 def applies(config: config_lib.DecoderConfig, length: int) -> bool:
@@ -50,9 +55,13 @@ def applies(config: config_lib.DecoderConfig, length: int) -> bool:
     return False
   if any(0 < window < length for window in config.windows):
     return False
+  width = config.head_width
   if config.attention == 'cudnn':
-    return config.score_cap is None
-  return length % _BLOCK == 0 and config.head_width % 128 == 0
+    # Its gradient takes masks of even lengths alone, and all GPUs that have it
+    # take heads of 128.
+    fits = width % 8 == 0 and width <= 128 and length % 2 == 0
+    return fits and config.score_cap is None
+  return length % _BLOCK == 0 and width % 128 == 0
 
 
 def attend(
@@ -77,29 +86,14 @@ def attend(
     The heads' outputs side by side, [B, T, H * W].
   """
   batch, length, heads, width = query_BxTxHxW.shape
-  scale = (config.query_scale or width) ** -0.5
-  if config.attention == 'cudnn':
-    seen = attention.visible(segments_BxT, batch, length)[:, None]
-    mixed = jax.nn.dot_product_attention(
-      query_BxTxHxW,
-      key_BxTxNxW,
-      value_BxTxNxW,
-      mask=seen,
-      scale=scale,
-      implementation='cudnn',
-    )
-    return mixed.reshape(batch, length, heads * width)
   if segments_BxT is None:
     segments_BxT = jnp.zeros((batch, length), jnp.int32)
-  # The kernel does not scale; in float32, since 1 / sqrt(W) is no power of 2.
-  query = query_BxTxHxW.astype(jnp.float32) * scale
-  arguments = (
-    query.astype(query_BxTxHxW.dtype),
-    key_BxTxNxW,
-    value_BxTxNxW,
-    segments_BxT,
-  )
-  run = functools.partial(_splash, config.score_cap, interpret)
+  arguments = (query_BxTxHxW, key_BxTxNxW, value_BxTxNxW, segments_BxT)
+  scale = (config.query_scale or width) ** -0.5
+  if config.attention == 'cudnn':
+    run = functools.partial(_cudnn, scale)
+  else:
+    run = functools.partial(_scaled_splash, scale, config.score_cap, interpret)
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.axis_names:
     axes = (_AXES, _KV_AXES, _KV_AXES, ('batch', 'sequence'))
@@ -117,6 +111,35 @@ def attend(
       run, in_specs=specs, out_specs=specs[0], check_vma=False
     )
   return run(*arguments).reshape(batch, length, heads * width)
+
+
+def _cudnn(
+  scale: float,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  segments: jax.Array,
+) -> jax.Array:
+  """The kernel on the rows and heads of one device, [B, T, H, W]."""
+  seen = attention.visible(segments, *query.shape[:2])[:, None]
+  return jax.nn.dot_product_attention(
+    query, key, value, mask=seen, scale=scale, implementation='cudnn'
+  )
+
+
+def _scaled_splash(
+  scale: float,
+  score_cap: float | None,
+  interpret: bool,
+  query: jax.Array,
+  key: jax.Array,
+  value: jax.Array,
+  segments: jax.Array,
+) -> jax.Array:
+  """As `_splash`, which does not scale."""
+  # In float32, since 1 / sqrt(W) is no power of 2.
+  scaled = (query.astype(jnp.float32) * scale).astype(query.dtype)
+  return _splash(score_cap, interpret, scaled, key, value, segments)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))

@@ -94,7 +94,7 @@ def load(
     dtype=dtype or config.dtype,
     parameter_dtype=parameter_dtype or config.parameter_dtype,
     attention=fused_attention.fastest(
-      mesh.devices.flat[0].platform, dtype or config.dtype
+      mesh.devices.flat[0], dtype or config.dtype
     ),
   )
   stored, more = stored_lib.model(folder), set()

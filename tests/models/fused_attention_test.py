@@ -3,6 +3,7 @@
 
 import dataclasses
 import functools
+import types
 from unittest import mock
 
 from absl.testing import absltest
@@ -88,12 +89,26 @@ class FusedAttentionTest(parameterized.TestCase):
     self.assertTrue(applies(changed(windows=(1024,)), 1024))
     self.assertTrue(applies(changed(attention='cudnn'), 1100))
     self.assertFalse(applies(changed(attention='cudnn', score_cap=5.0), 1100))
+    self.assertFalse(applies(changed(attention='cudnn'), 1101))
+    for width, fits in ((64, True), (100, False), (256, False)):
+      heads = changed(attention='cudnn', head_width=width)
+      self.assertEqual(applies(heads, 1100), fits, width)
 
-  def test_what_is_fastest(self):
-    self.assertEqual(fused_attention.fastest('cpu', 'bfloat16'), 'plain')
-    self.assertEqual(fused_attention.fastest('tpu', 'bfloat16'), 'splash')
-    self.assertEqual(fused_attention.fastest('gpu', 'bfloat16'), 'cudnn')
-    self.assertEqual(fused_attention.fastest('tpu', 'float32'), 'plain')
+  @parameterized.parameters(
+    ('cpu', None, 'bfloat16', 'plain'),
+    ('tpu', None, 'bfloat16', 'splash'),
+    ('tpu', None, 'float32', 'plain'),
+    ('gpu', '8.0', 'bfloat16', 'cudnn'),
+    ('gpu', '10.0', 'bfloat16', 'cudnn'),
+    ('gpu', '7.5', 'bfloat16', 'plain'),
+    ('gpu', 'gfx942', 'bfloat16', 'plain'),
+    ('gpu', '9.0', 'float32', 'plain'),
+  )
+  def test_what_is_fastest(self, platform, capability, dtype, expected):
+    device = types.SimpleNamespace(
+      platform=platform, compute_capability=capability
+    )
+    self.assertEqual(fused_attention.fastest(device, dtype), expected)
 
 
 if __name__ == '__main__':
