@@ -70,8 +70,8 @@ _FLAGS = (
   _HOST_TIMEOUT,
 )
 
-# Fields that say how a result is computed, not which: a run that was stopped may
-# go on with others, as on another slice or with another number of hosts.
+# Fields that say how a result is computed, not which: a run that was stopped
+# may go on with others, as on another slice or with another number of hosts.
 _MEANS = ('accumulate', 'mesh', 'profile', 'remat')
 
 # How long a process waits, with its error, for others that end with it.

@@ -234,7 +234,7 @@ def _sent(mesh: jax.sharding.Mesh) -> list[str]:
   batch = jax.ShapeDtypeStruct((16, 3), jnp.int32, sharding=rows)
   with jax.set_mesh(mesh):
     split = jax.jit(accumulation.split, static_argnums=1)
-    program = split.lower(batch, 2).compile().as_text()
+    program = split.lower(batch, 2).compile().as_text() or ''
   kinds = ('all-gather', 'all-reduce', 'all-to-all', 'collective-permute')
   return [kind for kind in kinds if kind in program]
 
