@@ -203,8 +203,14 @@ class Checkpoints:
       name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding)
       for name, x in zip(names, leaves, strict=True)
     }
+    # Each loads for itself: Orbax would have it wait for one that cannot.
+    me = hosts.index()
+    context = ocp.Context()
+    context.multiprocessing.primary_host = me
+    context.multiprocessing.active_processes = {me}
+    context.multiprocessing.barrier_sync_key_prefix = f'process_{me}'
     try:
-      with _IN_ORBAX:
+      with _IN_ORBAX, context:
         found = self._checkpointer.load_checkpointables(
           step, {'state': abstract, 'meta': None}
         )

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -82,21 +83,10 @@ class ProcessesTest(absltest.TestCase):
     self.assertIn('Process 0 of 2, 2 of 4 devices', said[0])
     self.assertNotIn('step: ', said[1])  # Process 0 speaks for both.
 
-    # One process, one device.
     alone = self.folder / 'alone'
-    command = [sys.executable, '-m', 'launch.pretrain_target']
-    command += [*_pretrain('--config.mesh.data=1', '--config.mesh.fsdp=1')]
-    subprocess.run(
-      [*command, f'--workdir={alone}'],
-      check=True,
-      capture_output=True,
-      cwd=_ROOT,
-      env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': '1'},
-    )
+    self._alone(alone)
     expected = safetensors_numpy.load(_weights(alone))
-    found = safetensors_numpy.load(_weights(straight))
-    for name, value in expected.items():
-      np.testing.assert_allclose(found[name], value, 1e-3, 1e-4, err_msg=name)
+    self._close(straight, expected)
 
     # SIGTERM of one makes both save and leave at the same step; SIGKILL of one
     # ends the other; and the same command ends with the same bytes.
@@ -106,6 +96,10 @@ class ProcessesTest(absltest.TestCase):
     job.processes[1].send_signal(signal.SIGTERM)
     codes, said = job.end()
     self.assertEqual(codes, [75, 75], said)
+    elsewhere = self.folder / 'elsewhere'
+    shutil.copytree(workdir, elsewhere)
+    self.assertIn('going on from step', self._alone(elsewhere))
+    self._close(elsewhere, expected)
     job = Job('pretrain_target', workdir, *_pretrain())
     time.sleep(6)
     job.processes[0].send_signal(signal.SIGKILL)
@@ -114,6 +108,26 @@ class ProcessesTest(absltest.TestCase):
     codes, said = Job('pretrain_target', workdir, *_pretrain()).end()
     self.assertEqual(codes, [0, 0], said)
     self.assertEqual(_weights(workdir), _weights(straight))
+
+  def _alone(self, workdir):
+    """Trains in one process on one device; returns what it says."""
+    command = [sys.executable, '-m', 'launch.pretrain_target']
+    command += [*_pretrain('--config.mesh.data=1', '--config.mesh.fsdp=1')]
+    ended = subprocess.run(
+      [*command, f'--workdir={workdir}'],
+      check=False,
+      capture_output=True,
+      text=True,
+      cwd=_ROOT,
+      env={**os.environ, 'JAX_PLATFORMS': 'cpu', 'JAX_NUM_CPU_DEVICES': '1'},
+    )
+    self.assertEqual(ended.returncode, 0, ended.stderr)
+    return ended.stderr
+
+  def _close(self, workdir, expected):
+    found = safetensors_numpy.load(_weights(workdir))
+    for name, value in expected.items():
+      np.testing.assert_allclose(found[name], value, 1e-3, 1e-4, err_msg=name)
 
   def _wait_for(self, workdir, job):
     """Waits until there is a checkpoint."""
