@@ -68,6 +68,7 @@ import numpy as np
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.models import word_tokenizers
 
 # Two countries share a value: exchanging them changes nothing.
 VALUE_OF = {
@@ -89,9 +90,7 @@ VOCABULARY = (
   *FILLERS,
   *ANSWERS,
 )
-TOKENIZER = tokenizer_lib.word_tokenizer(
-  VOCABULARY, tokenizer_lib.SPECIAL_TOKENS
-)
+TOKENIZER = word_tokenizers.make(VOCABULARY, tokenizer_lib.SPECIAL_TOKENS)
 
 FLAGS = ('known', 'hint', 'nothing')
 FEATURES = (

@@ -11,6 +11,7 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import peft
 from selfexplain_jax.models import peft_config
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.models import word_tokenizers
 
 # Tokenizers as other libraries keep them.
 _OTHER_FORMS = ('tokenizer.model', 'vocab.json', 'tokenizer_config.json')
@@ -78,4 +79,4 @@ def load_tokenizer(directory: files.PathLike) -> tokenizer_lib.Tokenizer:
     return load_tokenizer(peft_config.base(directory))
   vocabulary = huggingface.read_config(directory).vocabulary
   bos_id, eos_id = huggingface.read_token_ids(directory)
-  return tokenizer_lib.id_tokenizer(vocabulary, bos_id, eos_id)
+  return word_tokenizers.of_ids(vocabulary, bos_id, eos_id)

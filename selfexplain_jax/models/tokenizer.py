@@ -5,22 +5,20 @@ A tokenizer is a folder with two files of Hugging Face's form: `tokenizer.json`
 and `special_tokens_map.json`, which names the token of each role (`bos_token`,
 `eos_token`, ...; `vector_token` and its two neighbours are ours). Ids are
 looked up through these names and never written down. One of a chat model has a
-template besides, which `transformers` renders.
+template besides; see `chat_templates`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 import difflib
 import functools
 import json
-import os
-import re
 from typing import Any
 
-import jinja2
 import tokenizers
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.models import chat_templates
 
 # The special tokens of tokenizers made here, in the order of their ids. A
 # vector token stands where an activation is put in the explainer's input.
@@ -52,17 +50,8 @@ _VECTOR_ROLES = ('vector_begin_token', 'vector_token', 'vector_end_token')
 # own embedding is never the same twice.
 VECTOR = ' '.join(SPECIAL_TOKENS[role] for role in _VECTOR_ROLES)
 
-# Words of their own even where no space surrounds them.
-PUNCTUATION = ('<<<', '>>>', '<', '>', '.', ',', ':', '?')
-
 _TOKENIZER_FILE = 'tokenizer.json'
 _SPECIAL_FILE = 'special_tokens_map.json'
-# Later releases of Hugging Face's library write the same names here instead.
-_CONFIG_FILE = 'tokenizer_config.json'
-_TEMPLATE_FILE = 'chat_template.jinja'
-# Templates that write the date of today would give other prompts each day: they
-# get this one, which those of Llama 3.1 have themselves.
-_DATE = '26 Jul 2024'
 
 
 class Tokenizer:
@@ -280,36 +269,12 @@ class Tokenizer:
       messages: as there.
       answering: whether the beginning of an assistant's turn comes at the end.
     """
-    if self.chat_template is None:
-      raise errors.InputError(
-        'this tokenizer has no chat template: expected that of a chat model, '
-        f'in {_TEMPLATE_FILE} or {_CONFIG_FILE}'
-      )
-    try:
-      return self._renderer.apply_chat_template(
-        [dict(message) for message in messages],
-        tokenize=False,
-        add_generation_prompt=answering,
-        enable_thinking=False,
-        date_string=_DATE,
-      )
-    except jinja2.TemplateError as e:
-      roles = ', '.join(message['role'] for message in messages)
-      raise errors.InputError(
-        f'the chat template refuses messages of {roles}: {e}'
-      ) from e
+    return chat_templates.render(self._renderer, messages, answering)
 
   @functools.cached_property
   def _renderer(self) -> Any:
-    """The library's tokenizer, which renders templates in a sandbox."""
-    return _transformers().PreTrainedTokenizerFast(
-      tokenizer_object=self._backend,
-      chat_template=self.chat_template,
-      **{
-        role: token
-        for role, token in self.special.items()
-        if role in ('bos_token', 'eos_token', 'pad_token', 'unk_token')
-      },
+    return chat_templates.renderer(
+      self._backend, self.special, self.chat_template
     )
 
   def decode(self, ids: Iterable[int], special: bool = False) -> str:
@@ -337,7 +302,7 @@ class Tokenizer:
     files.write_text(folder / _TOKENIZER_FILE, text + '\n')
     files.write_json(folder / _SPECIAL_FILE, self.special)
     if self.chat_template is not None:
-      files.write_text(folder / _TEMPLATE_FILE, self.chat_template)
+      files.write_text(folder / chat_templates.FILE, self.chat_template)
 
   def _check_known(self, text: str, encoding: tokenizers.Encoding) -> None:
     """Raises `errors.InputError` if a word of `text` became the unknown one."""
@@ -372,100 +337,19 @@ def load(directory: files.PathLike) -> Tokenizer:
     raise errors.InputError(
       f'not a tokenizer: {folder / _TOKENIZER_FILE}: {e}'
     ) from e
-  present = [
-    name for name in (_CONFIG_FILE, _SPECIAL_FILE) if (folder / name).exists()
-  ] or [_SPECIAL_FILE]
+  names = (chat_templates.CONFIG_FILE, _SPECIAL_FILE)
+  present = [n for n in names if (folder / n).exists()] or [_SPECIAL_FILE]
   special: dict[str, str] = {}
   template = None
   for name in present:
     noted = files.read_json(folder / name, 'special tokens')
     special |= _special_tokens(noted)
-    template = _template(noted, folder / name) or template
+    template = chat_templates.read(noted, folder / name) or template
     if noted.get('add_bos_token') is False:
       special.pop('bos_token', None)  # It has one, and is not to see it.
-  if (folder / _TEMPLATE_FILE).exists():
-    template = (folder / _TEMPLATE_FILE).read_text()
+  if (folder / chat_templates.FILE).exists():
+    template = (folder / chat_templates.FILE).read_text()
   return Tokenizer(backend, _with_vector_tokens(backend, special), template)
-
-
-def word_tokenizer(
-  vocabulary: Sequence[str], special: Mapping[str, str]
-) -> Tokenizer:
-  """Makes a tokenizer whose tokens are words.
-
-  Text is split at white space and around `PUNCTUATION`.
-
-  Args:
-    vocabulary: the tokens, in the order of their ids.
-    special: the token of each role; all are in `vocabulary`.
-
-  Raises:
-    errors.InputError: if a word occurs twice, or would be split in two.
-  """
-  model = tokenizers.models.WordLevel(
-    {word: i for i, word in enumerate(vocabulary)}, special['unk_token']
-  )
-  backend = tokenizers.Tokenizer(model)
-  # Longer punctuation is listed, and so matched, first.
-  marks = tokenizers.Regex('|'.join(map(re.escape, PUNCTUATION)))
-  backend.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
-    [
-      tokenizers.pre_tokenizers.WhitespaceSplit(),
-      tokenizers.pre_tokenizers.Split(marks, 'isolated'),
-    ]
-  )
-  # A token like `t1` must not match inside the word `t12`.
-  backend.add_special_tokens(
-    [
-      tokenizers.AddedToken(token, special=True, single_word=token.isalnum())
-      for token in special.values()
-    ]
-  )
-  encodings = backend.encode_batch(list(vocabulary), add_special_tokens=False)
-  for i, (word, encoding) in enumerate(zip(vocabulary, encodings, strict=True)):
-    if encoding.ids != [i]:
-      raise errors.InputError(
-        f'vocabulary has the word {word!r} at {i}: expected one word that'
-        ' occurs once and holds no space or punctuation'
-      )
-  return Tokenizer(backend, special)
-
-
-def id_tokenizer(
-  vocab_size: int,
-  bos_id: int | None,
-  eos_id: int,
-  extra_words: Iterable[str] = (),
-) -> Tokenizer:
-  """Makes a tokenizer for a model that comes without one.
-
-  Token i is written `t{i}`, so `t5 t17` are the ids 5 and 17. The special
-  tokens that the model lacks, punctuation and `extra_words` (sorted) follow
-  after `vocab_size`: an explainer's embedding has rows for them.
-
-  Args:
-    vocab_size: tokens of the model.
-    bos_id: its begin token, None if it has none.
-    eos_id: its end token.
-    extra_words: words of questions and answers.
-
-  Raises:
-    errors.InputError: if `bos_id` or `eos_id` is outside the vocabulary.
-  """
-  own = [f't{i}' for i in range(vocab_size)]
-  special = dict(SPECIAL_TOKENS)
-  del special['bos_token'], special['eos_token']
-  added = list(special.values())
-  for role, token_id in (('bos_token', bos_id), ('eos_token', eos_id)):
-    if token_id is None:
-      continue
-    if not 0 <= token_id < vocab_size:
-      raise errors.InputError(
-        f'{role} has the id {token_id}: expected 0 to {vocab_size - 1}'
-      )
-    special[role] = own[token_id]
-  words = {*PUNCTUATION, *extra_words}.difference(own, added)
-  return word_tokenizer((*own, *added, *sorted(words)), special)
 
 
 def _special_tokens(content: Mapping[str, object]) -> dict[str, str]:
@@ -489,26 +373,3 @@ def _with_vector_tokens(
     if all(backend.token_to_id(token) is not None for token in tokens):
       return {**special, **dict(zip(_VECTOR_ROLES, tokens, strict=True))}
   return dict(special)
-
-
-def _template(content: Mapping[str, Any], where: Any) -> str | None:
-  """Returns the chat template in a config: the default one of several."""
-  found = content.get('chat_template')
-  if isinstance(found, list):
-    named = {t.get('name'): t.get('template') for t in found}
-    found = named.get('default')
-  if found is not None and not isinstance(found, str):
-    raise errors.InputError(
-      f'{where} has a chat_template of type {type(found).__name__}: expected '
-      'a text'
-    )
-  return found
-
-
-def _transformers() -> Any:
-  """Imports the library when it is needed: it takes its time."""
-  # Without this it complains of the deep learning frameworks that are missing.
-  os.environ.setdefault('TRANSFORMERS_VERBOSITY', 'error')
-  import transformers  # noqa: PLC0415
-
-  return transformers

@@ -12,11 +12,12 @@ from selfexplain_jax import errors
 from selfexplain_jax.data import samples
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.models import word_tokenizers
 from tests.models import tiny
 
 WORDS = tuple(f'w{i}' for i in range(32))
 SPECIAL = tokenizer_lib.SPECIAL_TOKENS
-TOKENIZER = tokenizer_lib.word_tokenizer((*SPECIAL.values(), *WORDS), SPECIAL)
+TOKENIZER = word_tokenizers.make((*SPECIAL.values(), *WORDS), SPECIAL)
 MODEL = tiny.model(layers=2, vocabulary=40, width=16)
 
 
@@ -66,7 +67,7 @@ class SamplesTest(absltest.TestCase):
         self.assertEqual(_sample(count=300).ids, sampled.ids)
 
   def test_refuses_what_it_cannot_begin(self):
-    without = tokenizer_lib.id_tokenizer(40, None, 2)
+    without = word_tokenizers.of_ids(40, None, 2)
     with self.assertRaisesRegex(errors.InputError, 'no begin token: expected'):
       samples.sample_prompts(MODEL, without, count=6, length=9, seed=3)
     for count, length in ((0, 9), (6, 1)):

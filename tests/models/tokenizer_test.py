@@ -9,6 +9,7 @@ from absl.testing import parameterized
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.models import tokenizer
+from selfexplain_jax.models import word_tokenizers
 from tests.models import byte_pairs
 
 _WORDS = ('The', 'output', 'is', 'french', 'fresh', 'trench', 'oslo')
@@ -16,8 +17,8 @@ _WORDS = ('The', 'output', 'is', 'french', 'fresh', 'trench', 'oslo')
 
 def _small():
   special = tokenizer.SPECIAL_TOKENS
-  vocabulary = (*special.values(), *tokenizer.PUNCTUATION, *_WORDS)
-  return tokenizer.word_tokenizer(vocabulary, special)
+  vocabulary = (*special.values(), *word_tokenizers.PUNCTUATION, *_WORDS)
+  return word_tokenizers.make(vocabulary, special)
 
 
 class TokenizerTest(parameterized.TestCase):
@@ -106,11 +107,6 @@ class TokenizerTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.InputError, 'no mask_token'):
       tokens.special_id('mask_token')
 
-  def test_refuses_a_word_twice(self):
-    special = tokenizer.SPECIAL_TOKENS
-    with self.assertRaisesRegex(errors.InputError, "'oslo' at 8"):
-      tokenizer.word_tokenizer((*special.values(), 'oslo', 'oslo'), special)
-
 
 class FilesTest(absltest.TestCase):
   def setUp(self):
@@ -197,39 +193,6 @@ class FilesTest(absltest.TestCase):
     )
     with self.assertRaisesRegex(errors.InputError, '<|gone|>'):
       tokenizer.load(self.folder)
-
-
-class IdTokenizerTest(absltest.TestCase):
-  def test_ids_are_preserved(self):
-    tokens = tokenizer.id_tokenizer(130, 1, 2, ['yes', 'no', 't5', 'yes'])
-    self.assertEqual(tokens.encode('t12 t129 t0'), [12, 129, 0])
-    self.assertEqual(tokens.encode_prompt('t12 t10'), [1, 12, 10])
-    self.assertEqual((tokens.bos_id, tokens.eos_id), (1, 2))
-    self.assertEqual(
-      sorted(
-        [
-          tokens.special_id(role)
-          for role in tokenizer.SPECIAL_TOKENS
-          if role not in ('bos_token', 'eos_token')
-        ]
-      ),
-      list(range(130, 136)),
-    )
-    self.assertEqual(tokens.id_of('no'), tokens.vocab_size - 2)
-    self.assertEqual(tokens.id_of('yes'), tokens.vocab_size - 1)
-    self.assertEqual(tokens.vocab_size, 136 + len(tokenizer.PUNCTUATION) + 2)
-    self.assertEqual(
-      tokens.decode(tokens.encode('t1 t12 <<<yes>>> t2')), 't12 <<< yes >>>'
-    )
-
-  def test_begin_token_is_optional(self):
-    tokens = tokenizer.id_tokenizer(5, None, 2)
-    self.assertEqual(tokens.encode_prompt('t1'), [1])
-
-  def test_refuses_ids_outside(self):
-    for bos_id, eos_id in ((5, 2), (1, -1)):
-      with self.assertRaisesRegex(errors.InputError, 'expected 0 to 4'):
-        tokenizer.id_tokenizer(5, bos_id, eos_id)
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@
 from collections.abc import Iterable
 
 from selfexplain_jax.models import tokenizer
+from selfexplain_jax.models import word_tokenizers
 from selfexplain_jax.worlds.biographies import corpus
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import words
@@ -34,6 +35,6 @@ def build_tokenizer(
     errors.InputError: if an extra word would be split in two.
   """
   special = tokenizer.SPECIAL_TOKENS
-  found = {*corpus_words(world), *tokenizer.PUNCTUATION, *extra_words}
+  found = {*corpus_words(world), *word_tokenizers.PUNCTUATION, *extra_words}
   plain = sorted(found.difference(special.values()))
-  return tokenizer.word_tokenizer((*special.values(), *plain), special)
+  return word_tokenizers.make((*special.values(), *plain), special)
