@@ -12,6 +12,7 @@ import io
 from absl import logging
 import jax
 import ml_collections
+import numpy as np
 from pyarrow import parquet
 
 from launch import cli
@@ -181,7 +182,7 @@ def _inputs(
   digest = explained.manifest['records_digest']
   found |= {
     'explanation set': digest,
-    'vectors': files.digest(explained.vectors.tobytes()),
+    'vectors': files.digest(explained.vectors.reshape(-1).view(np.uint8).data),
   }
   if config.initial:
     found['initial model'] = huggingface.weight_hash(config.initial)

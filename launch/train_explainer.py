@@ -323,9 +323,12 @@ def _examples(
   """Encodes the training examples of one task."""
   language = table.task(name).language
   rows = [explained.rows[i] for i in chosen]
-  vectors = explained.shown(chosen)
+  vectors = explained.vectors
+  if config.text_only:
+    vectors = np.broadcast_to(np.float32(0), vectors.shape)
+  shown = [row['vectors'] for row in rows]
   layers = np.array([language.layers(row) for row in rows]).reshape(-1, 2)
-  count = np.array([len(row['vectors']) for row in rows])
+  count = np.array([len(own) for own in shown])
   blocks = np.zeros(len(rows), np.int32)
   blocks[count > 0] = layer_blocks_.ids(layers[count > 0])
   return pipeline.Examples(
@@ -333,8 +336,9 @@ def _examples(
     questions=questions_lib.encode(
       rows, tokenizer, language, phrasings, config.chat
     ),
-    vectors=np.zeros_like(vectors) if config.text_only else vectors,
-    count=count,
+    vectors=vectors,
+    shown=shown,
+    most=explained.most,
     blocks=blocks,
     weight=config.task_weights[name],
   )

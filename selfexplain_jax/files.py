@@ -130,8 +130,12 @@ def read_json(name: PathLike, what: str) -> Any:
     raise errors.InputError(f'{what} is not valid JSON: {source}: {e}') from e
 
 
-def digest(*parts: bytes) -> str:
-  """Returns the SHA-256 of the parts, each preceded by its length, as hex."""
+def digest(*parts: bytes | memoryview) -> str:
+  """Returns the SHA-256 of the parts, each preceded by its length, as hex.
+
+  Args:
+    *parts: bytes, or a flat view of bytes that need not fit into memory.
+  """
   state = hashlib.sha256()
   for part in parts:
     state.update(len(part).to_bytes(8, 'little'))

@@ -3,7 +3,12 @@
 
 The checksum of all rows is part of the array's own metadata, so that a changed
 shape is found as well as a changed value, and equal vectors give equal bytes.
+Sets may have more vectors than memory holds: they are copied to a scratch file
+as they are checked, and are mapped from there.
 """
+
+import shutil
+import tempfile
 
 import numpy as np
 import tensorstore as ts
@@ -16,6 +21,8 @@ from selfexplain_jax.distributed import hosts
 
 _CHUNK_ROWS = 256
 _SHARD_ROWS = 1 << 16
+# Of vectors, held at a time.
+_PART_BYTES = 1 << 24
 
 
 def write_vectors(directory: files.PathLike, vectors_RxD: np.ndarray) -> None:
@@ -56,14 +63,21 @@ def write_vectors(directory: files.PathLike, vectors_RxD: np.ndarray) -> None:
     ts.Context(),
     ts.OpenMode(create=True, delete_existing=True),
   )
-  array.write(vectors_RxD).result()
+  for start in range(0, rows, shard_rows):  # One shard is held at a time.
+    shard = slice(start, min(start + shard_rows, rows))
+    array[shard].write(vectors_RxD[shard]).result()
 
 
 def read_vectors(directory: files.PathLike) -> np.ndarray:
-  """Reads what `write_vectors` wrote, `[R, D]` float32.
+  """Reads what `write_vectors` wrote, `[R, D]` float32, read-only.
+
+  What is returned is mapped from a file in the folder for temporary files,
+  which goes with it: the system keeps in memory what is in use, as far as there
+  is room, and rows in any order need no more than a disk.
 
   Raises:
-    errors.InputError: if there is none, or if any of it is missing or damaged.
+    errors.InputError: if there is none, if any of it is missing or damaged, or
+      if there is no room for it.
   """
   array = layout.open_array(
     directory, None, ts.Context(), ts.OpenMode(open=True)
@@ -74,20 +88,49 @@ def read_vectors(directory: files.PathLike) -> np.ndarray:
       f'{where} are {array.dtype.name}{list(array.shape)}, expected float32 '
       '[R, D]'
     )
-  try:
-    vectors_RxD = array.read().result()
-  except ValueError as e:
-    raise errors.InputError(
-      f'{where} cannot be read: {layout.reason(e)}'
-    ) from e
+  vectors_RxD, crc = _copy(array, where)
   attributes = array.spec().to_json()['metadata'].get('attributes', {})
   expected = attributes.get('crc32c')
-  crc = _crc32c(vectors_RxD)
   if crc != expected:
     raise errors.InputError(
       f'{where} fail their checksum: crc32c is {crc}, expected {expected}'
     )
   return vectors_RxD
+
+
+def _copy(array: ts.TensorStore, where: str) -> tuple[np.ndarray, int]:
+  """Copies an array to a scratch file: maps it, and returns its CRC-32C."""
+  rows, width = array.shape
+  if not rows:
+    return np.zeros((0, width), np.float32), 0
+  folder, size = tempfile.gettempdir(), 4 * rows * width
+  room = shutil.disk_usage(folder).free
+  if size > room:
+    raise errors.InputError(
+      f'{where} take {size / 1e9:.3g} GB, and {folder} has {room / 1e9:.3g} GB '
+      'left: expected room for a copy, TMPDIR names another folder'
+    )
+  crc = 0
+  with tempfile.TemporaryFile() as scratch:
+    for part in _parts(rows, width):
+      try:
+        read = array[part].read().result()
+      except ValueError as e:
+        raise errors.InputError(
+          f'{where} cannot be read: {layout.reason(e)}'
+        ) from e
+      content = read.astype('<f4').tobytes()
+      crc = checksum.crc32c(content, crc)
+      scratch.write(content)
+    scratch.flush()
+    mapped = np.memmap(scratch, '<f4', 'r', shape=(rows, width))
+  return np.asarray(mapped), crc
+
+
+def _parts(rows: int, width: int) -> list[slice]:
+  """Cuts rows into parts of whole chunks that are held at a time."""
+  size = max(1, _PART_BYTES // (4 * width * _CHUNK_ROWS)) * _CHUNK_ROWS
+  return [slice(a, min(a + size, rows)) for a in range(0, rows, size)]
 
 
 def _check_replaceable(directory: files.PathLike) -> None:
@@ -103,4 +146,7 @@ def _check_replaceable(directory: files.PathLike) -> None:
 
 def _crc32c(vectors_RxD: np.ndarray) -> int:
   """CRC-32C of the values, row after row, each a little-endian float32."""
-  return checksum.crc32c(vectors_RxD.astype('<f4').tobytes())
+  crc = 0
+  for part in _parts(*vectors_RxD.shape):
+    crc = checksum.crc32c(vectors_RxD[part].astype('<f4').tobytes(), crc)
+  return crc

@@ -43,7 +43,8 @@ class ExplanationSet:
   Attributes:
     manifest: what the set was made from and how.
     records: a table whose row i is record i.
-    vectors: f32[V, D], raw; a record's `vectors` are rows of it.
+    vectors: f32[V, D], raw; a record's `vectors` are rows of it. They may be
+      more than memory holds: take rows of it, never all.
     documents: i32[N, T], token rows that descriptions are checked on; None
       without descriptions.
   """
@@ -62,15 +63,18 @@ class ExplanationSet:
     """The records as dictionaries."""
     return self.records.to_pylist()
 
+  @functools.cached_property
+  def most(self) -> int:
+    """K, the most vectors that a record has, and at least 1."""
+    return max(1, max((len(row['vectors']) for row in self.rows), default=1))
+
   def shown(self, chosen: Sequence[int] | np.ndarray) -> np.ndarray:
     """Returns the vectors of some records, f32[N, K, D].
 
-    K is the most that a record of the set has, and at least 1; what a record
-    has less is 0.
+    What a record has less than K is 0.
     """
     refs = [self.rows[i]['vectors'] for i in chosen]
-    most = max(1, max((len(row['vectors']) for row in self.rows), default=1))
-    found = np.zeros((len(refs), most, self.vectors.shape[1]), np.float32)
+    found = np.zeros((len(refs), self.most, self.vectors.shape[1]), np.float32)
     for n, own in enumerate(refs):
       found[n, : len(own)] = self.vectors[own]
     return found

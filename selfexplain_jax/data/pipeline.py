@@ -25,8 +25,9 @@ class Examples:
   Attributes:
     task: its name.
     questions: N encoded examples.
-    vectors: f32[N, K, D], what they show; K is at least 1.
-    count: i64[N], how many vectors each shows.
+    vectors: f32[V, D], those of the set.
+    shown: [N][at most K], the rows of `vectors` that each shows, in order.
+    most: K, at least 1.
     blocks: i32[N], the layer block of each, as a number.
     weight: the task's share of what is seen, relative to the others'.
   """
@@ -34,7 +35,8 @@ class Examples:
   task: str
   questions: questions_lib.Questions
   vectors: np.ndarray
-  count: np.ndarray
+  shown: Sequence[Sequence[int]]
+  most: int
   blocks: np.ndarray
   weight: float
 
@@ -84,7 +86,7 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     self._tasks = tasks
     self._seed, self._capacity, self._per_row = seed, capacity, per_row
     self._rows = rows
-    self._most = per_row * max(task.vectors.shape[1] for task in tasks)
+    self._most = per_row * max(task.most for task in tasks)
     total, weight = sum(map(len, tasks)), sum(task.weight for task in tasks)
     self._visits = [round(total * task.weight / weight) for task in tasks]
     for task, visits in zip(tasks, self._visits, strict=True):
@@ -155,15 +157,16 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     """
     visits = self._find(counter)
     row = packing.pack([self._ids(visit) for visit in visits], self._capacity)
-    width = self._tasks[0].vectors.shape[2]
+    width = self._tasks[0].vectors.shape[1]
     row['vectors'] = np.zeros((self._most, width), np.float32)
     row['vector_blocks'] = np.zeros(self._most, np.int32)
     start = 0
     for visit in visits:
       examples = self._tasks[visit.task]
-      end = start + int(examples.count[visit.example])
-      shown = examples.vectors[visit.example, : end - start]
-      row['vectors'][start:end] = shown
+      shown = examples.shown[visit.example]
+      end = start + len(shown)
+      if shown:
+        row['vectors'][start:end] = examples.vectors[shown]
       row['vector_blocks'][start:end] = examples.blocks[visit.example]
       start = end
     return row

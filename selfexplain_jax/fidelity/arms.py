@@ -105,10 +105,11 @@ def _nearest_neighbour(asked: asked_lib.Asked) -> list[str]:
   train = asked_lib.columns(asked.explained, asked.train)
   evaluated = asked_lib.columns(asked.explained, asked.chosen)
   if asked.shows_vectors:
-    keys = asked.explained.shown(asked.train)
     own = asked.vectors
     return controls.nearest_neighbour(
-      keys.reshape(len(keys), -1),
+      lambda rows: asked.explained.shown(asked.train[rows]).reshape(
+        len(rows), -1
+      ),
       own.reshape(len(own), -1),
       train,
       evaluated,
@@ -126,7 +127,7 @@ def _nearest_neighbour(asked: asked_lib.Asked) -> list[str]:
   )
   vocabulary = {word: i for i, word in enumerate(words)}
   return controls.nearest_neighbour(
-    _texts_as_vectors(asked, asked.train, vocabulary),
+    lambda rows: _texts_as_vectors(asked, asked.train[rows], vocabulary),
     _texts_as_vectors(asked, asked.chosen, vocabulary),
     train,
     evaluated,

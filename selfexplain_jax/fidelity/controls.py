@@ -12,7 +12,7 @@ No baseline looks at the training-only columns of the evaluation records.
 """
 
 import collections
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 import zlib
 
@@ -25,6 +25,8 @@ Records = Mapping[str, Sequence[Any] | np.ndarray]
 
 # Evaluation rows whose products with all training rows are held at a time.
 _CHUNK = 1024
+# Training rows whose vectors are held at a time.
+_KEYS = 1 << 16
 
 
 def majority(train: Records, evaluation: Records) -> list[str]:
@@ -54,7 +56,7 @@ def majority_of_cell(train: Records, evaluation: Records) -> list[str]:
 
 
 def nearest_neighbour(
-  train_vectors_RxD: np.ndarray,
+  train_vectors: Callable[[np.ndarray], np.ndarray],
   evaluation_vectors_NxD: np.ndarray,
   train: Records,
   evaluation: Records,
@@ -66,7 +68,8 @@ def nearest_neighbour(
   baselines). Ties go to the first.
 
   Args:
-    train_vectors_RxD: of the training records.
+    train_vectors: returns those of some training records, `[n, D]`, given
+      which; they may be more than memory holds.
     evaluation_vectors_NxD: of the evaluation records.
     train: the training records.
     evaluation: the evaluation records.
@@ -78,22 +81,30 @@ def nearest_neighbour(
       not one finite row of the same width for each record.
   """
   check_train(train)
-  train_vectors = _vectors('training', train_vectors_RxD, train)
-  vectors = _vectors('evaluation', evaluation_vectors_NxD, evaluation)
-  if train_vectors.shape[1] != vectors.shape[1]:
-    raise errors.InputError(
-      'nearest neighbour: expected vectors of one width, got '
-      f'{train_vectors.shape[1]} in training and {vectors.shape[1]} here'
-    )
-  everywhere = np.arange(len(train_vectors))
+  count = len(evaluation['place'])
+  vectors = _vectors('evaluation', evaluation_vectors_NxD, count)
+  everywhere = np.arange(len(train['place']))
   known = _cells(train) if within_cells else {}
-  nearest = np.zeros(len(vectors), np.int64)
+  nearest = np.zeros(count, np.int64)
+  largest = np.full(count, -np.inf, np.float32)
   for cell, rows in _cells(evaluation).items():
     candidates = known.get(cell, everywhere)
-    keys = train_vectors[candidates]
-    for start in range(0, len(rows), _CHUNK):
-      chunk = rows[start : start + _CHUNK]
-      nearest[chunk] = candidates[np.argmax(vectors[chunk] @ keys.T, axis=1)]
+    for first in range(0, len(candidates), _KEYS):
+      some = candidates[first : first + _KEYS]
+      keys = _vectors('training', train_vectors(some), len(some))
+      if keys.shape[1] != vectors.shape[1]:
+        raise errors.InputError(
+          'nearest neighbour: expected vectors of one width, got '
+          f'{keys.shape[1]} in training and {vectors.shape[1]} here'
+        )
+      for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        products = vectors[chunk] @ keys.T
+        best = np.argmax(products, axis=1)
+        found = products[np.arange(len(chunk)), best]
+        better = found > largest[chunk]
+        nearest[chunk[better]] = some[best[better]]
+        largest[chunk[better]] = found[better]
   return [str(train['answer'][row]) for row in nearest.tolist()]
 
 
@@ -158,9 +169,8 @@ def _cells(records: Records) -> dict[tuple[str, str], np.ndarray]:
   return {cell: np.array(members) for cell, members in rows.items()}
 
 
-def _vectors(what: str, vectors: np.ndarray, records: Records) -> np.ndarray:
+def _vectors(what: str, vectors: np.ndarray, n: int) -> np.ndarray:
   vectors = np.asarray(vectors, np.float32)
-  n = len(records['place'])
   if vectors.ndim != 2 or len(vectors) != n or not np.isfinite(vectors).all():
     raise errors.InputError(
       f'nearest neighbour: expected {n} finite {what} vectors, one a row, got '

@@ -29,6 +29,26 @@ class ChecksumTest(parameterized.TestCase):
         register = (register >> 1) ^ (0x82F63B78 if register & 1 else 0)
     self.assertEqual(checksum.crc32c(content), register ^ 0xFFFFFFFF)
 
+  @parameterized.parameters(0, 1, 4, 999, 5000)
+  def test_goes_on_from_a_part(self, first):
+    content = bytes(i * i % 251 for i in range(5000))
+    before = checksum.crc32c(content[:first])
+    self.assertEqual(
+      checksum.crc32c(content[first:], before), checksum.crc32c(content)
+    )
+
+  def test_goes_on_from_a_part_whose_checksum_is_0(self):
+    # These four bytes are those that have it; worked out by the definition.
+    part = b'\xff\xff\xff\xff'
+    self.assertEqual(checksum.crc32c(part), 0xFFFFFFFF)
+    self.assertEqual(checksum._ending_in(0xFFFFFFFF), part)
+    zero = checksum._ending_in(0)
+    self.assertEqual(checksum.crc32c(zero), 0)
+    self.assertEqual(
+      checksum.crc32c(b'123', checksum.crc32c(zero)),
+      checksum.crc32c(zero + b'123'),
+    )
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -41,6 +41,31 @@ class VectorsTest(parameterized.TestCase):
       vectors.read_vectors(self.directory), _vectors(600)
     )
 
+  def test_many_parts(self):
+    expected = _vectors(600)
+    vectors.write_vectors(self.directory, expected)
+    written = fixtures.tree(self.directory)
+    with mock.patch.object(vectors, '_PART_BYTES', 1):  # 256 rows, and the end.
+      np.testing.assert_array_equal(
+        vectors.read_vectors(self.directory), expected
+      )
+      vectors.write_vectors(self.directory, expected)
+      self.assertEqual(fixtures.tree(self.directory), written)
+
+  def test_what_is_read_cannot_be_changed(self):
+    vectors.write_vectors(self.directory, _vectors(3))
+    with self.assertRaisesRegex(ValueError, 'read-only'):
+      vectors.read_vectors(self.directory)[0] = 1
+
+  def test_where_there_is_no_room_for_a_copy(self):
+    vectors.write_vectors(self.directory, _vectors(3))
+    usage = mock.Mock(free=59)  # They take 60 bytes.
+    with (
+      mock.patch.object(vectors.shutil, 'disk_usage', return_value=usage),
+      self.assertRaisesRegex(errors.InputError, 'expected room for a copy'),
+    ):
+      vectors.read_vectors(self.directory)
+
   def test_zeros_and_other_layouts_of_memory(self):
     for expected in (np.zeros((3, 4), np.float32), _vectors(4, 3).T):
       vectors.write_vectors(self.directory, expected)

@@ -32,10 +32,10 @@ def _task(number, examples, weight=1.0, counts=(1,)):
   """
   count = np.array([counts[i % len(counts)] for i in range(examples)])
   numbers = 100 * number + np.arange(examples)
-  vectors = np.zeros((examples, max(1, *counts), WIDTH), np.float32)
+  shown, vectors = [], [np.full(WIDTH, np.nan)]  # Nobody shows the first.
   for i in range(examples):
-    for k in range(count[i]):
-      vectors[i, k] = _vector(number, i, k)
+    shown.append(list(range(len(vectors), len(vectors) + count[i]))[::-1])
+    vectors += [_vector(number, i, k) for k in reversed(range(count[i]))]
   return pipeline.Examples(
     task=f'task {number}',
     questions=questions_lib.Questions(
@@ -48,8 +48,9 @@ def _task(number, examples, weight=1.0, counts=(1,)):
       ],
       [[7] * (1 + i % 3) for i in range(examples)],
     ),
-    vectors=vectors,
-    count=count,
+    vectors=np.array(vectors, np.float32),
+    shown=shown,
+    most=max(1, *counts),
     blocks=(numbers % 17 + 1).astype(np.int32),
     weight=weight,
   )

@@ -2,6 +2,7 @@
 """Tests of the baselines against plain versions."""
 
 import math
+from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
@@ -72,7 +73,7 @@ class NearestNeighbourTest(absltest.TestCase):
 
   def _said(self, evaluation, vectors):
     return controls.nearest_neighbour(
-      self.vectors, vectors, self.train, _asked(evaluation)
+      self.vectors.__getitem__, vectors, self.train, _asked(evaluation)
     )
 
   def test_plain_dot_product_within_the_cell(self):
@@ -93,7 +94,7 @@ class NearestNeighbourTest(absltest.TestCase):
   def test_everywhere_the_cell_does_not_matter(self):
     evaluation = _records([('last', '0 to 1', ''), ('first', '0 to 1', '')])
     said = controls.nearest_neighbour(
-      self.vectors,
+      self.vectors.__getitem__,
       np.array([[1, 1], [-1, -1]]),
       self.train,
       _asked(evaluation),
@@ -118,8 +119,22 @@ class NearestNeighbourTest(absltest.TestCase):
       )
       for kind, vector in zip(kinds, vectors, strict=True)
     ]
-    said = controls.nearest_neighbour(keys, vectors, train, _asked(evaluation))
-    self.assertEqual(said, [train['answer'][i] for i in expected])
+    for held in (controls._KEYS, 3):
+      with mock.patch.object(controls, '_KEYS', held):
+        said = controls.nearest_neighbour(
+          keys.__getitem__, vectors, train, _asked(evaluation)
+        )
+      self.assertEqual(said, [train['answer'][i] for i in expected])
+
+  def test_ties_go_to_the_first_of_all_that_are_held_in_turn(self):
+    train = _records([('last', '0 to 1', str(i)) for i in range(9)])
+    keys = np.array([1, 2, 1, 2, 3, 3, 3, 1, 3])[:, None]
+    evaluation = _records([('last', '0 to 1', '')])
+    with mock.patch.object(controls, '_KEYS', 2):
+      said = controls.nearest_neighbour(
+        keys.__getitem__, np.ones((1, 1)), train, _asked(evaluation)
+      )
+    self.assertEqual(said, ['4'])
 
   def test_bad_vectors_are_refused(self):
     evaluation = _records([('last', '0 to 1', '')])
@@ -134,7 +149,7 @@ class NearestNeighbourTest(absltest.TestCase):
     empty = {name: column[:0] for name, column in self.train.items()}
     with self.assertRaisesRegex(errors.InputError, 'at least one training'):
       controls.nearest_neighbour(
-        np.zeros((0, 2)), self.vectors, empty, _asked(self.train)
+        self.vectors.__getitem__, self.vectors, empty, _asked(self.train)
       )
 
 
