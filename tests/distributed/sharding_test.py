@@ -41,6 +41,9 @@ class ShardingTest(absltest.TestCase):
     self.assertEqual(printed['query'], [2, 32, 32])
     self.assertEqual(printed['part'], [2, 16, 16])
     self.assertEqual(printed['odd'], [6])
+    self.assertEqual(printed['sent'], [[], []])
+    self.assertLess(printed['splash'], 1e-4)
+    self.assertEqual(printed['cudnn'], ['cudnn$'])
 
 
 if __name__ == '__main__':

@@ -6,13 +6,16 @@ A process of its own, because the number of devices is fixed once JAX starts:
   python -m tests.distributed.sharding_worker
 """
 
+import dataclasses
 import functools
 import json
 import pathlib
 import tempfile
 from typing import Any
+from unittest import mock
 
 import jax
+from jax._src.cudnn import fused_attention_stablehlo as cudnn
 import jax.numpy as jnp
 from jax.sharding import AxisType
 import ml_collections
@@ -28,10 +31,14 @@ from selfexplain_jax.explainer import train_step
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import patch as patch_lib
 from selfexplain_jax.interventions import run
+from selfexplain_jax.models import attention
+from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import fused_attention
 from selfexplain_jax.models import generate
 from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
+from selfexplain_jax.training import accumulation
 from selfexplain_jax.training import language_modelling
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
@@ -73,7 +80,7 @@ def _training(
 ) -> tuple[dict[str, list[jax.Array]], dict[str, Any]]:
   """Trains for three steps as the binaries do, on text and on questions.
 
-  The latter whole, and through an adapter.
+  The latter whole, in two parts a batch, and through an adapter, by AdamW.
   Questions show vectors of the model's own width, and of another one through
   projections.
 
@@ -88,6 +95,9 @@ def _training(
     )
   )
   optimizer = optimizer_lib.make(config, 8)
+  adamw = optimizer_lib.make(
+    ml_collections.ConfigDict({**config, 'kind': 'adamw'}), 8
+  )
   text = {'tokens': tokens, 'weights': jnp.ones(tokens.shape, jnp.float32)}
   positions = jnp.arange(tokens.shape[1], dtype=jnp.int32)
   random = np.random.default_rng(1)
@@ -120,29 +130,32 @@ def _training(
   text_step: Any = language_modelling.make_step(optimizer)
   losses: dict[str, list[jax.Array]] = {}
   kept = True
-  for name, trained, step, batch in (
-    ('text', model, text_step, text),
+  for name, by, trained, step, batch in (
+    ('text', optimizer, model, text_step, text),
     (
       'questions',
+      optimizer,
       train_step.Trained(model, shown.parameters),
-      train_step.make_step(optimizer, shown, 0.5),
+      train_step.make_step(optimizer, shown, 0.5, accumulate=2),
       questions,
     ),
     (
       'adapter',
+      adamw,
       train_step.Trained(adapter, shown.parameters),
-      train_step.make_step(optimizer, shown, 0.5, model),
+      train_step.make_step(adamw, shown, 0.5, model),
       questions,
     ),
     (
       'projected',
+      optimizer,
       train_step.Trained(model, learnt.parameters),
       train_step.make_step(optimizer, learnt, 0.5),
       projected,
     ),
   ):
     # A step donates its state.
-    state = state_lib.start(jax.tree.map(jnp.copy, trained), optimizer)
+    state = state_lib.start(jax.tree.map(jnp.copy, trained), by)
     before = _splits(state)
     losses[name] = []
     for _ in range(3):
@@ -215,6 +228,80 @@ def _results(
   return found, notes
 
 
+def _sent(mesh: jax.sharding.Mesh) -> list[str]:
+  """What devices send one another to cut a batch into parts."""
+  rows = axis_rules.sharding(('batch', 'sequence'), (16, 3), mesh)
+  batch = jax.ShapeDtypeStruct((16, 3), jnp.int32, sharding=rows)
+  with jax.set_mesh(mesh):
+    split = jax.jit(accumulation.split, static_argnums=1)
+    program = split.lower(batch, 2).compile().as_text() or ''
+  kinds = ('all-gather', 'all-reduce', 'all-to-all', 'collective-permute')
+  return [kind for kind in kinds if kind in program]
+
+
+_FUSED = config_lib.DecoderConfig(
+  *(32, 64, 1, 4, 2, 128, 64), attention='splash', dtype='bfloat16'
+)
+
+
+def _heads(dtype: str) -> tuple[jax.Array, ...]:
+  """Queries, keys and values for `_FUSED`."""
+  random = np.random.default_rng(0)
+  return tuple(
+    jnp.asarray(random.normal(size=(4, 128, heads, 128)), dtype)
+    for heads in (4, 2, 2)
+  )
+
+
+def _splash_apart(mesh: jax.sharding.Mesh) -> float:
+  """How far splash and its gradients are from plain attention's."""
+  segments = jnp.asarray(np.repeat([[1, 2]] * 4, [50, 78], 1), jnp.int32)
+  weights = jnp.cos(jnp.arange(4 * 128 * 512.0)).reshape(4, 128, 512)
+
+  def weighed(attend):
+    def total(*values):
+      return jnp.sum(attend(*values) * weights)
+
+    return jax.jit(jax.value_and_grad(total, (0, 1, 2)))
+
+  def fused(*values):
+    return fused_attention.attend(_FUSED, *values, segments, interpret=True)
+
+  def plain(*values):
+    seen = attention.visible(segments, 4, 128)
+    return attention.attend(_FUSED, *values, seen)
+
+  values = _heads('float32')
+  with jax.set_mesh(mesh):
+    found = jax.device_get(weighed(fused)(*values))
+  expected = jax.device_get(weighed(plain)(*values))
+  return max(
+    float(np.abs(a - b).max() / np.abs(b).max())
+    for a, b in zip(
+      jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+    )
+  )
+
+
+def _of_cudnn(mesh: jax.sharding.Mesh) -> list[str]:
+  """What there is of cuDNN in a program that is lowered for GPUs.
+
+  `CustomSPMDPartitioning` is what its own partitioner is to split, which
+  refuses queries that are split by other axes than keys.
+  """
+  config = dataclasses.replace(_FUSED, attention='cudnn')
+  run = jax.jit(functools.partial(fused_attention.attend, config))
+  with (
+    jax.set_mesh(mesh),
+    # There is neither the library nor a GPU to ask for.
+    mock.patch.object(cudnn, 'check_cudnn_version', lambda: 91100),
+    mock.patch.object(cudnn, 'check_compute_capability', lambda _: True),
+  ):
+    traced = run.trace(*_heads('bfloat16'), jnp.ones((4, 128), jnp.int32))
+    program = traced.lower(lowering_platforms=('cuda',)).as_text()
+  return [x for x in ('cudnn$', 'CustomSPMDPartitioning') if x in program]
+
+
 def main() -> None:
   """Prints the largest difference of each mesh, and where it is.
 
@@ -256,6 +343,10 @@ def main() -> None:
         'query': query.shape,
         'part': part.shape,
         'odd': odd.shape,
+        'sent': [_sent(mesh_lib.make_mesh(*sizes)) for sizes in MESHES],
+        'splash': _splash_apart(mesh_lib.make_mesh(1, 2, 2)),
+        # More ways to split heads than there are key heads.
+        'cudnn': _of_cudnn(mesh_lib.make_mesh(1, 1, 4)),
       }
     )
   )
