@@ -49,19 +49,24 @@ _BINARIES = flags.DEFINE_list(
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 _SAVE_EVERY = 3  # One kill of three waits for a save.
+# Stages of this run side by side.
 _FLOW_CONFIG = 'experiments/quickstart.py:test'
 
 
 def _job(name: str, root: pathlib.Path) -> killing.Job:
   """Returns the job of a binary; all share their compiled programs."""
-  binary, config, more = stages.FLOW, _FLOW_CONFIG, list[str]()
-  if name != stages.FLOW:
+  binary, more = 'quickstart', list[str]()
+  config = f'experiments/kills/stages.py:{name}'
+  if name == stages.FLOW:
+    config = _FLOW_CONFIG
+  elif name in stages.BINARIES:
     binary = stages.BINARIES[name][0]
-    config = f'experiments/kills/stages.py:{name}'
     more = list(stages.inputs(name, root / 'source'))
   return killing.Job(
-    command=[sys.executable, '-m', f'launch.{binary}', f'--config={config}']
-    + more,
+    command=[
+      *(sys.executable, '-m', f'launch.{binary}'),
+      *(f'--config={config}', *more),
+    ],
     processes=_PROCESSES.value,
     environment={
       'JAX_COMPILATION_CACHE_DIR': str(root / 'programs'),
@@ -176,8 +181,9 @@ def main(argv: list[str]) -> None:
     _refuse(f'{root} is not empty: expected a new folder')
   files.write_json(kept, content)
 
-  alone = dataclasses.replace(_job(stages.FLOW, root), processes=1)
+  alone = dataclasses.replace(_job(stages.SOURCE, root), processes=1)
   alone.undisturbed(root / 'source')
+  stages.write_published(root / 'source')
   found = content['binaries']
   for number, name in enumerate(known):
     if name in _BINARIES.value and name not in found:

@@ -62,6 +62,9 @@ def writing(name: PathLike, every_process: bool = False) -> Iterator[BinaryIO]:
   try:
     with partial.open('wb') as out:
       yield out
+      # A machine that stops may else keep the name and not the content.
+      out.flush()
+      os.fsync(out.fileno())
     partial.replace(target)
   finally:
     partial.unlink(missing_ok=True)

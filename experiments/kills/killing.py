@@ -24,7 +24,9 @@ _NO_RESULTS = (
 )
 # A process whose peers are gone notices within its heartbeat, 10 s here.
 _PATIENCE_SECONDS = 60
-_LOOK_SECONDS = 0.001
+_LOOK_SECONDS = 0.0002
+# Small files are whole after milliseconds, checkpoints after tenths of seconds.
+_DELAYS = (0.0002, 0.1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,14 +113,14 @@ class Job:
       workdir: of the job.
       after: seconds from the start to the signal.
       how: the signal.
-      in_save: wait from then on for a save to begin, and a few milliseconds.
+      in_save: wait from then on for a save to begin, and for some of it.
       random: which process is killed, and how long into a save.
     """
     started = time.monotonic()
     stale = _half_written(workdir)  # What earlier starts left.
     processes = self.start(workdir)
     one = processes[int(random.integers(len(processes)))]
-    delay, sent, saving = random.uniform(0, 0.02), '', False
+    sent, saving = '', False
     while one.poll() is None:
       late = time.monotonic() - started - after
       if late >= 0:
@@ -127,8 +129,10 @@ class Job:
           time.sleep(_LOOK_SECONDS)
           continue
         if in_save:
-          time.sleep(delay)
+          time.sleep(np.exp(random.uniform(*np.log(_DELAYS))))
           saving = bool(_half_written(workdir) - stale)
+          if not saving:
+            continue  # It was over sooner: the next one.
         one.send_signal(how)
         sent = how.name
         break
