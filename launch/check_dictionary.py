@@ -13,6 +13,7 @@ import jax
 import ml_collections
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import corpora
@@ -34,7 +35,7 @@ def run(
   cli.require_mesh(config, dry_run)
   name = files.path(workdir) / 'metrics.json'
   shape = huggingface.read_config(config.target)
-  if not cli.finished(config, workdir, name.name):
+  if not workdirs.finished(config, workdir, name.name):
     # What is measured, and on what.
     weight_hash = functools.partial(huggingface.weight_hash, config.target)
     found = dictionaries.load(config.dictionary, weight_hash, shape)
@@ -56,7 +57,7 @@ def run(
       return
 
     # Their figures.
-    cli.begin(config, workdir)
+    workdirs.begin(config, workdir)
     note = {
       'site': found.site,
       'measured_on': weight_hash(),

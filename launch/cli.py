@@ -23,11 +23,9 @@ from ml_collections import config_flags
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax import later_fields
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.distributed import preemption
-from selfexplain_jax.judges import chat
 from selfexplain_jax.models import artefact
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -69,10 +67,6 @@ _FLAGS = (
   _PROCESS,
   _HOST_TIMEOUT,
 )
-
-# Fields that say how a result is computed, not which: a run that was stopped
-# may go on with others, as on another slice or with another number of hosts.
-_MEANS = ('accumulate', 'mesh', 'profile', 'remat')
 
 # How long a process waits, with its error, for others that end with it.
 _PARTING_SECONDS = 10
@@ -300,32 +294,6 @@ def _exit(code: int, line: str) -> None:
   sys.exit(code)
 
 
-def finished(
-  config: ml_collections.ConfigDict, workdir: str, last: str
-) -> bool:
-  """Whether a workdir holds the whole result of this config already.
-
-  Args:
-    config: the config of this run.
-    workdir: its folder.
-    last: the file that a run writes last.
-
-  Raises:
-    errors.InputError: if the workdir was begun with another config, naming a
-      field that differs.
-  """
-  hosts.barrier(
-    'the start of a stage'
-  )  # What one left may be read by the next.
-  noted = files.path(workdir) / 'config.json'
-  if noted.exists():
-    theirs = files.read_json(noted, 'config of this workdir')
-    ours = files.as_json(config.to_dict())
-    theirs = later_fields.put_in(theirs, ours)
-    _refuse_difference(_of_results(theirs), _of_results(ours), noted, '')
-  return hosts.agree(noted.exists() and (files.path(workdir) / last).exists())
-
-
 def keep_float32() -> None:
   """Has products of float32 computed in float32, unless JAX was told else.
 
@@ -334,27 +302,6 @@ def keep_float32() -> None:
   """
   if jax.config.values['jax_default_matmul_precision'] is None:
     jax.config.update('jax_default_matmul_precision', 'float32')
-
-
-def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
-  """Notes the config in a workdir, and keeps compiled programs for restarts.
-
-  Raises:
-    errors.InputError: if not all processes of the job see the workdir.
-  """
-  noted = files.path(workdir) / 'config.json'
-  files.write_json(noted, config.to_dict())
-  hosts.barrier('the workdir')
-  blind = [i for i, seen in enumerate(hosts.gather(noted.exists())) if not seen]
-  if blind:
-    raise errors.InputError(
-      f'--workdir={workdir} is not the same folder for all: process {blind[0]} '
-      'does not see what process 0 wrote, expected storage that all share'
-    )
-  if jax.config.values['jax_compilation_cache_dir'] is None:
-    cache = files.path('~/.cache/selfexplain_jax/programs')
-    jax.config.update('jax_compilation_cache_dir', str(cache))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.5)
 
 
 def require(config: ml_collections.ConfigDict, *names: str) -> None:
@@ -428,22 +375,3 @@ def field(config: ml_collections.ConfigDict, name: str) -> Any:
       f'config has no field {name}: expected a configuration of this binary, '
       'see --help'
     ) from e
-
-
-def _of_results(config: dict[str, Any]) -> dict[str, Any]:
-  """Returns a config without what a run may change when it goes on."""
-  kept = chat.without_means(config)
-  return {n: v for n, v in kept.items() if n not in _MEANS}
-
-
-def _refuse_difference(old: Any, new: Any, where: Any, name: str) -> None:
-  if isinstance(old, dict) and isinstance(new, dict):
-    for key in sorted(old.keys() | new.keys()):
-      _refuse_difference(
-        old.get(key), new.get(key), where, f'{name}.{key}' if name else key
-      )
-  elif old != new:
-    raise errors.InputError(
-      f'{where} was begun with {name}={old!r}, not {new!r}: expected the same '
-      'config, or another --workdir'
-    )

@@ -10,6 +10,7 @@ from absl import logging
 import ml_collections
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import files
 from selfexplain_jax.published import conversion
 
@@ -19,14 +20,14 @@ def run(
 ) -> None:
   """Converts, unless the workdir holds the whole result already."""
   cli.require(config, 'source')
-  if cli.finished(config, workdir, conversion.MANIFEST):
+  if workdirs.finished(config, workdir, conversion.MANIFEST):
     return
   inputs = conversion.inputs(config.source)
   sizes = sum(path.stat().length for path, _ in inputs)
   logging.info('Converting: %d files, %.3f GB', len(inputs), sizes / 1e9)
   if dry_run:
     return
-  cli.begin(config, workdir)
+  workdirs.begin(config, workdir)
   out = files.path(workdir)
   written = []
   for path, name in inputs:

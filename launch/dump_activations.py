@@ -14,6 +14,7 @@ import ml_collections
 import numpy as np
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax.activations import documents
@@ -64,7 +65,7 @@ def run(
   cli.require_least(config, seed=0, prompts_per_shard=1)
   cli.require_dtype(config)
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'manifest.json'):
+  if workdirs.finished(config, workdir, 'manifest.json'):
     return
 
   # What the target is to read.
@@ -123,7 +124,7 @@ def run(
       prompts = samples.sample_prompts(
         model, tokenizer, seed=config.seed, **config.prompts.samples
       )
-    cli.begin(config, workdir)
+    workdirs.begin(config, workdir)
     corpus_notes.write(read.note, workdir)
     prompts_lib.write(prompts, workdir)
     dump.dump(model, prompts, plan, workdir)

@@ -16,6 +16,7 @@ import numpy as np
 from pyarrow import parquet
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
@@ -49,7 +50,7 @@ def run(
   if explainers:
     cli.require(config, 'explainers.self', 'initial')
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   explained = explanations.read(config.explanations)
@@ -112,7 +113,7 @@ def run(
 
     # What the target really does.
     shown = task.evaluation.observe(target(), explained, chosen, config)
-    cli.begin(config, workdir)
+    workdirs.begin(config, workdir)
 
     # What every arm says.
     said = arms_lib.run(arms, out / 'answers', inputs)

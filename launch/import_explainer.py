@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -23,7 +24,7 @@ def run(
 ) -> None:
   """Imports the explainer, unless the workdir holds it already."""
   cli.require(config, 'checkpoint', 'phrasings')
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   # How it is asked.
@@ -50,7 +51,7 @@ def run(
     return
 
   # What says so.
-  cli.begin(config, workdir)
+  workdirs.begin(config, workdir)
   with jax.set_mesh(mesh_lib.make_mesh()):
     published.save(files.path(workdir) / 'model')
   files.write_json(

@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.judges import chat
@@ -30,7 +31,7 @@ def run(
   task = table.task(config.task)
   prepare = table.maker(config.task, config.get('maker', table.EFFECTS))
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'manifest.json'):
+  if workdirs.finished(config, workdir, 'manifest.json'):
     return
 
   # A dry run may be for other devices than there are.
@@ -46,7 +47,7 @@ def run(
       return
 
     # What really happens.
-    cli.begin(config, workdir)
+    workdirs.begin(config, workdir)
     made = maker.make(workdir)
   manifest = {
     'task': config.task,

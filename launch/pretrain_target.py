@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -50,7 +51,7 @@ def run(
   loop.check_restore(config.restore_from)
   cli.require_least(config.world, world_seed=0, known_seed=0, corpus_seed=0)
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   # What the model reads.
@@ -77,7 +78,7 @@ def run(
   if dry_run:
     return
   mesh = mesh_lib.make_mesh(**config.mesh)
-  cli.begin(config, workdir)
+  workdirs.begin(config, workdir)
   out = files.path(workdir)
 
   # The step, under the mesh.

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
@@ -62,7 +63,7 @@ def run(
   loop.check_restore(config.restore_from)
   cli.require_least(config.evaluation, documents=0, batch=1)
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   # What they learn from: rows of documents of the training split.
@@ -106,7 +107,7 @@ def run(
     return
   weight_hash = _check_target(config, store)
   mesh = mesh_lib.make_mesh(**config.mesh)
-  cli.begin(config, workdir)
+  workdirs.begin(config, workdir)
   corpus_notes.write(corpus, workdir)
 
   # The step, under the mesh.

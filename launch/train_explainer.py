@@ -15,6 +15,7 @@ import ml_collections
 import numpy as np
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
@@ -72,7 +73,7 @@ def run(
   )
   cli.require_least(config.projection, rows=1)
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   # What it learns from.
@@ -189,7 +190,7 @@ def run(
       },
       base,
     )
-    cli.begin(config, workdir)
+    workdirs.begin(config, workdir)
     job = loop.Job(
       name='explainer',
       steps=config.steps,

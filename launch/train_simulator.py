@@ -18,14 +18,15 @@ import ml_collections
 import numpy as np
 
 from launch import cli
+from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.dictionary import dictionaries
 from selfexplain_jax.distributed import mesh as mesh_lib
-from selfexplain_jax.fidelity import descriptions
 from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.models import artefact
 from selfexplain_jax.models import flops
@@ -61,7 +62,7 @@ def run(
   cli.require_dtype(config)
   loop.check_restore(config.restore_from)
   cli.require_mesh(config, dry_run)
-  if cli.finished(config, workdir, 'metrics.json'):
+  if workdirs.finished(config, workdir, 'metrics.json'):
     return
 
   # What it learns from: labelled features, and documents.
@@ -91,7 +92,7 @@ def run(
   )
   if dry_run:
     return
-  cli.begin(config, workdir)
+  workdirs.begin(config, workdir)
 
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
@@ -224,8 +225,11 @@ def _observe(
 ) -> dict[str, firing_lib.Firing]:
   """Returns what the features of each split do on the documents."""
   target = task_lib.open_target(config.target, mesh, config.dtype)
-  dictionary = descriptions.open_dictionary(
-    target, explained.manifest['notes']['dictionary'], config.dictionary
+  dictionary = dictionaries.of_set(
+    explained.manifest['notes']['dictionary'],
+    config.dictionary,
+    lambda: target.weight_hash,
+    target.config,
   )
   return {
     split: firing_lib.observe(

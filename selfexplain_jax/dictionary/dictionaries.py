@@ -140,6 +140,44 @@ def load(
   return Dictionaries(site, stored)
 
 
+def of_set(
+  digest: str | None,
+  directory: str,
+  weight_hash: Callable[[], str],
+  config: config_lib.DecoderConfig,
+) -> Dictionaries | None:
+  """Loads the dictionaries that an explanation set was made with.
+
+  Args:
+    digest: of the set's; None if its features are known as directions alone.
+    directory: where they are said to be.
+    weight_hash: see `load`.
+    config: see `load`.
+
+  Raises:
+    errors.InputError: if they are not those of the set, or as `load` does.
+  """
+  if digest is None:
+    if directory:
+      raise errors.InputError(
+        f'config.dictionary is {directory}, and the explanation set was made '
+        'without: expected none'
+      )
+    return None
+  if not directory:
+    raise errors.InputError(
+      '--config.dictionary is missing: expected the dictionaries that the '
+      'features are of'
+    )
+  found = load(directory, weight_hash, config)
+  if found.digest != digest:
+    raise errors.InputError(
+      f'{directory} holds other dictionaries than those that the explanation '
+      'set was made with'
+    )
+  return found
+
+
 def _trained(
   folder: files.PathLike, weight_hash: Callable[[], str]
 ) -> tuple[str, dict[int, stored_lib.Stored]]:

@@ -103,7 +103,12 @@ class Descriptions:
         config.simulator, config.simulator_convention, target.tokenizer
       )
     notes = explained.manifest['notes']
-    dictionary = open_dictionary(target, notes['dictionary'], config.dictionary)
+    dictionary = dictionaries.of_set(
+      notes['dictionary'],
+      config.dictionary,
+      lambda: target.weight_hash,
+      target.config,
+    )
     if explained.documents is None:
       raise errors.InputError(
         'the explanation set has no documents: expected some to check '
@@ -341,42 +346,6 @@ class Descriptions:
           }
         )
     return exemplars
-
-
-def open_dictionary(
-  target: task_lib.Target, digest: str | None, directory: str
-) -> dictionaries.Dictionaries | None:
-  """Opens the dictionaries of a set.
-
-  Args:
-    target: the target.
-    digest: of the set's; None if its features are known as directions alone.
-    directory: where they are said to be.
-
-  Raises:
-    errors.InputError: if they are not those of the set.
-  """
-  if digest is None:
-    if directory:
-      raise errors.InputError(
-        f'config.dictionary is {directory}, and the explanation set was made '
-        'without: expected none'
-      )
-    return None
-  if not directory:
-    raise errors.InputError(
-      '--config.dictionary is missing: expected the dictionaries that the '
-      'features are of'
-    )
-  found = dictionaries.load(
-    directory, lambda: target.weight_hash, target.config
-  )
-  if found.digest != digest:
-    raise errors.InputError(
-      f'{directory} holds other dictionaries than those that the explanation '
-      'set was made with'
-    )
-  return found
 
 
 def _mean(

@@ -2,7 +2,6 @@
 """Tests of `launch.cli` and of every binary's command line."""
 
 import contextlib
-import os
 import re
 import types
 from unittest import mock
@@ -10,12 +9,9 @@ from unittest import mock
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
-import ml_collections
 import numpy as np
 
 from launch import cli
-from selfexplain_jax import errors
-from selfexplain_jax import files
 from tests.launch import binaries
 
 _STAGES = (
@@ -212,68 +208,6 @@ class PrecisionTest(absltest.TestCase):
       )
       cli.launch(lambda *_: seen.extend(self.precision()), config='a.py')
     self.assertEqual(seen, [('HIGHEST', 'HIGHEST')])
-
-
-class WorkdirTest(absltest.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.workdir = self.create_tempdir().full_path
-    self.config = ml_collections.ConfigDict(
-      {'seed': 0, 'blocks': ((0, 1),), 'model': {'width': 8}}
-    )
-    before = jax.config.values['jax_compilation_cache_dir']
-    self.addCleanup(jax.config.update, 'jax_compilation_cache_dir', before)
-
-  def test_finished_when_the_last_file_is_there(self):
-    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
-    cli.begin(self.config, self.workdir)
-    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
-    files.write_text(f'{self.workdir}/last', '')
-    self.assertTrue(cli.finished(self.config, self.workdir, 'last'))
-
-  def test_another_config_is_refused_by_field(self):
-    cli.begin(self.config, self.workdir)
-    self.config.model.width = 16
-    with self.assertRaisesRegex(
-      errors.InputError,
-      f'{self.workdir}/config.json was begun with model.width=8, not 16',
-    ):
-      cli.finished(self.config, self.workdir, 'last')
-
-  def test_a_run_may_go_on_with_another_mesh(self):
-    self.config.mesh = {'data': 1, 'fsdp': 8}
-    self.config.accumulate = 1
-    cli.begin(self.config, self.workdir)
-    self.config.mesh = {'data': 2, 'fsdp': -1}
-    self.config.accumulate = 4
-    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
-
-  def test_a_new_field_is_another_config(self):
-    cli.begin(self.config, self.workdir)
-    self.config.rate = 0.5
-    with self.assertRaisesRegex(errors.InputError, 'rate=None, not 0.5'):
-      cli.finished(self.config, self.workdir, 'last')
-
-  def test_a_field_of_later_may_be_missing_in_an_old_workdir(self):
-    cli.begin(self.config, self.workdir)
-    self.config.dtype = 'float32'
-    self.assertFalse(cli.finished(self.config, self.workdir, 'last'))
-    self.config.dtype = 'bfloat16'
-    with self.assertRaisesRegex(errors.InputError, "dtype='float32', not"):
-      cli.finished(self.config, self.workdir, 'last')
-
-  def test_a_chosen_cache_of_programs_is_kept(self):
-    jax.config.update('jax_compilation_cache_dir', '/chosen')
-    cli.begin(self.config, self.workdir)
-    self.assertEqual(jax.config.values['jax_compilation_cache_dir'], '/chosen')
-
-  def test_a_cache_of_programs_is_the_default(self):
-    jax.config.update('jax_compilation_cache_dir', None)
-    cli.begin(self.config, self.workdir)
-    self.assertEqual(
-      jax.config.values['jax_compilation_cache_dir'],
-      os.path.expanduser('~/.cache/selfexplain_jax/programs'),
-    )
 
 
 if __name__ == '__main__':
