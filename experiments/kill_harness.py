@@ -6,7 +6,7 @@ r"""Kills every binary at random moments and checks that nothing shows.
 Runs a small quickstart once, whose stages are what each binary reads. Then runs
 each binary undisturbed, twice, to know what it ends with and how long it takes;
 and in fresh folders starts it again and again, each time killing it at a moment
-drawn uniformly from that time, a third of them as soon as a save is under way,
+drawn uniformly from that time, a third of them in the next save after that,
 until it finishes; and begins anew until there were as many kills as asked for.
 Every run must end with the same files, byte for byte.
 
@@ -48,7 +48,7 @@ _BINARIES = flags.DEFINE_list(
 )
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM)
-_SAVE_EVERY = 3  # One kill of three waits for a save.
+_SAVE_EVERY = 3  # Of so many kills one is to be within a save.
 # Stages of this run side by side.
 _FLOW_CONFIG = 'experiments/quickstart.py:test'
 
@@ -95,12 +95,12 @@ def _harass(
       if not left:
         job.undisturbed(workdir)
         break
-      count = len(kills)
+      saved = sum(kill.in_save for kill in kills)
       kill = job.kill(
         workdir,
         random.uniform(0, seconds),
-        _SIGNALS[count % len(_SIGNALS)],
-        count % _SAVE_EVERY == 0,
+        _SIGNALS[len(kills) % len(_SIGNALS)],
+        saved * _SAVE_EVERY <= _KILLS.value - left,
         random,
       )
       kills.append(kill)

@@ -99,6 +99,8 @@ def run(
     rows=read.rows,
     prompts_per_shard=config.prompts_per_shard,
   )
+  taken = estimate.memory(decoder.abstract(shape), planned)
+  estimate.require_room(taken.device, planned)
   logging.info(
     'Dumping: %d prompts, %d tokens, %d rows of %d layers, %.3f GB, roughly '
     '%.1f minutes; the target takes %s on each of %d devices',
@@ -108,9 +110,7 @@ def run(
     len(layers),
     plan.gigabytes,
     estimate.minutes(estimate.forward(shape.weights, read.passes), planned),
-    estimate.gigabytes(
-      estimate.memory(decoder.abstract(shape), planned).device
-    ),
+    estimate.gigabytes(taken.device),
     planned.size,
   )
   if dry_run:

@@ -79,6 +79,7 @@ def run(
   )
   planned = mesh_lib.plan_mesh(**config.mesh)
   taken = estimate.memory(decoder.abstract(shape), planned)
+  estimate.require_room(taken.device, planned)
   logging.info(
     'Evaluating: %d records of split %s, explainers %s, %.2f M tokens, roughly '
     '%.1f minutes; a model of the size of the target takes %s, on each of %d '

@@ -46,10 +46,17 @@ def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
   """Notes the config in a workdir, and keeps compiled programs for restarts.
 
   Raises:
-    errors.InputError: if not all processes of the job see the workdir.
+    errors.InputError: if the workdir cannot be written to, or is not seen by
+      all processes of the job.
   """
   noted = files.path(workdir) / 'config.json'
-  files.write_json(noted, config.to_dict())
+  try:
+    files.write_json(noted, config.to_dict())
+  except Exception as e:  # Each kind of storage has errors of its own.
+    raise errors.InputError(
+      f'--workdir={workdir} cannot be written to: {type(e).__name__}: {e}, '
+      'expected a folder or bucket that lets this user write'
+    ) from e
   hosts.barrier('the workdir')
   blind = [i for i, seen in enumerate(hosts.gather(noted.exists())) if not seen]
   if blind:

@@ -9,12 +9,14 @@ takes besides is roughly the residual streams that it keeps, and the logits.
 
 import dataclasses
 import math
+import os
 from typing import Any
 
 from flax import nnx
 import jax
 import numpy as np
 
+from selfexplain_jax import errors
 from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import config as config_lib
@@ -98,6 +100,35 @@ def memory(tree: Any, mesh: mesh_lib.AnyMesh) -> Memory:
     count = math.prod(shape)
     found += Memory(count, count * size, math.prod(part) * size)
   return found
+
+
+def require_room(taken: float, mesh: mesh_lib.AnyMesh) -> None:
+  """Checks that devices can hold what has to be there before any step.
+
+  Args:
+    taken: bytes on a device: of weights, and of what an optimizer remembers.
+    mesh: the devices. Of more than this job has, which are elsewhere, nothing
+      is known.
+
+  Raises:
+    errors.InputError: if a device has less than that.
+  """
+  room = _room()
+  if mesh.size <= jax.device_count() and taken > room:
+    raise errors.InputError(
+      f'weights and optimizer take {gigabytes(taken)} on each of {mesh.size} '
+      f'devices, which have {gigabytes(room)}: expected config.mesh to split '
+      'them over more, or fewer weights that are trained'
+    )
+
+
+def _room() -> float:
+  """Bytes of a device; those of the CPU share its machine's."""
+  device = jax.local_devices()[0]
+  if device.platform == 'cpu':
+    whole = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    return whole / jax.local_device_count()
+  return (device.memory_stats() or {}).get('bytes_limit', math.inf)
 
 
 def step_bytes(

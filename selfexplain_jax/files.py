@@ -9,6 +9,7 @@ process 0 alone writes; the others go through the motions.
 from collections.abc import Iterator
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -26,7 +27,21 @@ PathLike = str | os.PathLike[str]
 
 
 def path(name: PathLike) -> epath.Path:
-  """Returns `name` as a path object that works for local and `gs://` names."""
+  """Returns `name` as a path object that works for local and `gs://` names.
+
+  Raises:
+    errors.InputError: if it is of other storage, or what reads that is missing.
+  """
+  scheme, separator, _ = os.fspath(name).partition('://')
+  if separator and scheme != 'gs':
+    raise errors.InputError(
+      f'{name} is of no known storage: expected a local name or gs://'
+    )
+  if separator and importlib.util.find_spec('gcsfs') is None:
+    raise errors.InputError(
+      f'{name} is on Google Cloud Storage, and gcsfs is not installed: '
+      "expected it, pip install 'etils[epath-gcs]'"
+    )
   return epath.Path(os.fspath(name)).expanduser()
 
 

@@ -7,6 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 import jax
 
+from selfexplain_jax import errors
 from selfexplain_jax import estimate
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import config as config_lib
@@ -59,6 +60,17 @@ class EstimateTest(parameterized.TestCase):
     self.assertEqual(
       found.device, 2 * ((found.parameters - norms) // 16 + norms)
     )
+
+  def test_what_devices_cannot_hold_is_refused(self):
+    mesh = mesh_lib.plan_mesh()
+    estimate.require_room(1e6, mesh)
+    with self.assertRaisesRegex(
+      errors.InputError,
+      r'take 1e\+09 GB on each of 1 devices, which have .* GB: expected',
+    ):
+      estimate.require_room(1e18, mesh)
+    # Nobody knows of devices that are elsewhere.
+    estimate.require_room(1e18, mesh_lib.plan_mesh(data=64))
 
   def test_memory_of_a_step(self):
     config = config_lib.DecoderConfig(100, 8, 3, 2, 2, 4, 16)

@@ -6,9 +6,11 @@ import pathlib
 import socket
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest
 
+from selfexplain_jax import errors
 from selfexplain_jax import files
 
 
@@ -16,6 +18,17 @@ class WritingTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+  def test_names_of_other_storage_are_refused(self):
+    with self.assertRaisesRegex(errors.InputError, 's3://a/b is of no known'):
+      files.path('s3://a/b')
+    with (
+      mock.patch.object(files.importlib.util, 'find_spec', lambda _: None),
+      self.assertRaisesRegex(
+        errors.InputError, 'gs://a/b .* gcsfs is not'
+      ),
+    ):
+      files.path('gs://a/b')
 
   def test_an_error_leaves_the_old_file(self):
     name = self.folder / 'more' / 'a.txt'

@@ -70,9 +70,7 @@ class Job:
     workdir.mkdir(parents=True, exist_ok=True)
     shared: list[list[str]] = [[]]
     if self.processes > 1:
-      with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
+      port = free_port()
       shared = [
         [
           *(f'--processes={self.processes}', f'--process={process}'),
@@ -140,6 +138,13 @@ class Job:
     seconds = time.monotonic() - started
     one.wait()
     return Kill(sent, seconds, saving and bool(sent), _ended(processes))
+
+
+def free_port() -> int:
+  """Returns a port of this machine that nobody listens on."""
+  with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    return free.getsockname()[1]
 
 
 def _ended(processes: list[subprocess.Popen[bytes]]) -> tuple[int, ...]:

@@ -69,6 +69,12 @@ require() {
   done
 }
 
+# Sets `place`, by which gcloud finds a TPU, from a zone and a project or ''.
+locate() {
+  place=("--zone=$1")
+  [[ -z $2 ]] || place+=("--project=$2")
+}
+
 # Checks what is to be run: a binary of launch/ and a workdir that hosts share.
 check_binary() {
   local one

@@ -26,9 +26,7 @@ spot=false delete=false
 parse 'name zone accelerator bucket num_slices project' 'spot delete' "$@"
 require name zone
 need gcloud
-
-place=("--zone=$zone")
-[[ -z $project ]] || place+=("--project=$project")
+locate "$zone" "$project"
 queued=(gcloud compute tpus queued-resources)
 
 if "$delete"; then

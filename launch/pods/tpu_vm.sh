@@ -22,9 +22,7 @@ name='' zone='' accelerator='' project='' spot=false delete=false
 parse 'name zone accelerator project' 'spot delete' "$@"
 require name zone
 need gcloud
-
-place=("--zone=$zone")
-[[ -z $project ]] || place+=("--project=$project")
+locate "$zone" "$project"
 tpu=(gcloud compute tpus tpu-vm)
 
 if "$delete"; then

@@ -50,7 +50,8 @@ def text(
     shape_: of the explainer.
 
   Raises:
-    errors.InputError: if the mesh or the optimizer makes no sense.
+    errors.InputError: if the mesh or the optimizer makes no sense, or the
+      devices cannot hold what is trained.
   """
   mesh = mesh_lib.plan_mesh(**config.mesh)
   model = decoder.abstract(shape_)
@@ -62,6 +63,7 @@ def text(
   state = estimate.memory(trained, mesh)
   optimizer = optimizer_lib.make(config.optimizer, config.steps)
   moments = estimate.memory(jax.eval_shape(optimizer.init, trained), mesh)
+  estimate.require_room((held + state + moments).device, mesh)
   taken = held + state + state + moments
   minutes = estimate.minutes(
     estimate.training(shape_.weights, tokens(config)), mesh

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from selfexplain_jax.compiled import chips
 from selfexplain_jax.compiled import costs
 from selfexplain_jax.compiled import hlo
+from selfexplain_jax.compiled import products as products_lib
 from selfexplain_jax.compiled import roofline
 
 _COLLECTIVE = """HloModule m
@@ -128,7 +129,7 @@ class CountTest(parameterized.TestCase):
         for at in range(kernel):
           place = out * stride + at * apart - before
           met += place in [dilated * i for i in range(taken)]
-      self.assertEqual(costs._pairs(*case), met, case)
+      self.assertEqual(products_lib._pairs(*case), met, case)
 
   @parameterized.parameters(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0))
   def test_kernels_count_by_formula(self, what, products):

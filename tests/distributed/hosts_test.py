@@ -3,41 +3,23 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
 
 from absl.testing import absltest
 
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import hosts
+from tests.distributed import workers
 from tests.launch import binaries
-
-
-def _port() -> int:
-  with socket.socket() as free:
-    free.bind(('127.0.0.1', 0))
-    return free.getsockname()[1]
 
 
 class HostsTest(absltest.TestCase):
   def test_two_processes(self):
-    folder, port = self.create_tempdir().full_path, _port()
-    workers = [
-      subprocess.Popen(
-        [
-          *(sys.executable, '-m', 'tests.distributed.hosts_worker'),
-          *(f'127.0.0.1:{port}', '2', str(process), folder),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
-      )
-      for process in range(2)
-    ]
-    printed = [worker.communicate(timeout=120)[0] for worker in workers]
-    # What connects them prints lines of its own.
-    found = [json.loads(text.rpartition('result ')[2]) for text in printed]
+    folder = self.create_tempdir().full_path
+    address = f'127.0.0.1:{workers.port()}'
+    ended = workers.run(
+      'hosts_worker', *([address, '2', str(i), folder] for i in range(2))
+    )
+    found = [one.result for one in ended]
     for process, said in enumerate(found):
       self.assertEqual(said['count'], 2)
       self.assertEqual(said['lead'], process == 0)

@@ -1,12 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests that two processes load and save a model together."""
 
-import json
-import os
 import pathlib
-import socket
-import subprocess
-import sys
 
 from absl.testing import absltest
 import jax
@@ -16,6 +11,7 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.models import lora
 from selfexplain_jax.models import peft
 from tests.distributed import loading_worker as worker
+from tests.distributed import workers
 from tests.models import tiny
 
 
@@ -27,25 +23,13 @@ class LoadingTest(absltest.TestCase):
     huggingface.save(model, folder / 'model', eos_id=2)
     numbers = sum(leaf.size for leaf in jax.tree.leaves(model))
     digest = huggingface.weight_hash(model)
-    with socket.socket() as free:
-      free.bind(('127.0.0.1', 0))
-      port = free.getsockname()[1]
-    processes = [
-      subprocess.Popen(
-        [sys.executable, '-m', 'tests.distributed.loading_worker']
-        + [str(index), str(port), str(folder / 'model'), str(folder / 'out')],
-        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-      )
-      for index in range(2)
-    ]
+    port = workers.port()
+    places = [str(folder / 'model'), str(folder / 'out')]
+    ended = workers.run(
+      'loading_worker', *([str(i), port, *places] for i in range(2))
+    )
     norms = 5 * 32
-    for process in processes:
-      out, err = process.communicate(timeout=300)
-      self.assertEqual(process.returncode, 0, err)
-      found = json.loads(out[out.index('result ') + len('result ') :])
+    for found, _ in ended:
       for mesh, share in (('1x4x1', 2), ('2x2x1', 1), ('1x2x2', 2)):
         with self.subTest(mesh):
           one = found[mesh]

@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ import time
 from absl.testing import absltest
 import numpy as np
 from safetensors import numpy as safetensors_numpy
+
+from tests.distributed import workers
 
 _STEPS = 12
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -22,9 +23,7 @@ class Job:
   """A binary in two processes."""
 
   def __init__(self, binary, workdir, *arguments, own=((), ())):
-    with socket.socket() as free:
-      free.bind(('127.0.0.1', 0))
-      port = free.getsockname()[1]
+    port = workers.port()
     self.processes = [
       subprocess.Popen(
         [

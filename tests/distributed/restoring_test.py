@@ -1,17 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests that a state goes on with other meshes and numbers of processes."""
 
-import json
 import os
 import pathlib
-import socket
-import subprocess
-import sys
 
 from absl.testing import absltest
 
 from selfexplain_jax.training import checksums
 from tests.distributed import restoring_worker
+from tests.distributed import workers
 
 
 class RestoringTest(absltest.TestCase):
@@ -21,28 +18,20 @@ class RestoringTest(absltest.TestCase):
 
   def _run(self, devices, meshes, processes=1):
     """Runs a job; returns the steps that it restored."""
-    with socket.socket() as free:
-      free.bind(('127.0.0.1', 0))
-      port = str(free.getsockname()[1])
-    workers = [
-      subprocess.Popen(
+    port = workers.port()
+    ended = workers.run(
+      'restoring_worker',
+      *(
         [
-          *(sys.executable, '-m', 'tests.distributed.restoring_worker'),
           *(str(self.folder), str(devices), meshes),
           *((str(process), port) if processes > 1 else ()),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
-      )
-      for process in range(processes)
-    ]
-    ended = [worker.communicate(timeout=120) for worker in workers]
+        ]
+        for process in range(processes)
+      ),
+    )
     found = []
-    for worker, (printed, said) in zip(workers, ended, strict=True):
-      self.assertEqual(worker.returncode, 0, said[-3000:])
-      steps, sums = json.loads(printed.rpartition('result ')[2])
+    for one in ended:
+      steps, sums = one.result
       for step, each in zip(steps, sums, strict=True):
         # That of one device, in this process.
         alone = checksums.of(restoring_worker.state(step + 1))

@@ -1,25 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests that no result depends on the mesh, on four forced CPU devices."""
 
-import json
-import os
-import subprocess
-import sys
-
 from absl.testing import absltest
+
+from tests.distributed import workers
 
 
 class ShardingTest(absltest.TestCase):
   def test_four_devices_equal_one(self):
-    process = subprocess.run(
-      [sys.executable, '-m', 'tests.distributed.sharding_worker'],
-      check=False,
-      capture_output=True,
-      text=True,
-      env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
-    )
-    self.assertEqual(process.returncode, 0, process.stderr)
-    printed = json.loads(process.stdout)
+    ((printed, _),) = workers.run('sharding_worker', [])
     self.assertSameElements(printed['differences'], ['1x2x2', '4x1x1'])
     for mesh, (difference, place) in printed['differences'].items():
       self.assertLess(difference, 1e-5, f'{place} on a mesh {mesh}')

@@ -38,6 +38,12 @@ class WorkdirTest(absltest.TestCase):
     ):
       workdirs.finished(self.config, self.workdir, 'last')
 
+  def test_a_folder_that_cannot_be_written_to_is_refused(self):
+    with self.assertRaisesRegex(
+      errors.InputError, '--workdir=/proc/none cannot be written to: '
+    ):
+      workdirs.begin(self.config, '/proc/none')
+
   def test_a_run_may_go_on_with_another_mesh(self):
     self.config.mesh = {'data': 1, 'fsdp': 8}
     self.config.accumulate = 1
