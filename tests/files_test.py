@@ -24,9 +24,7 @@ class WritingTest(absltest.TestCase):
       files.path('s3://a/b')
     with (
       mock.patch.object(files.importlib.util, 'find_spec', lambda _: None),
-      self.assertRaisesRegex(
-        errors.InputError, 'gs://a/b .* gcsfs is not'
-      ),
+      self.assertRaisesRegex(errors.InputError, 'gs://a/b .* gcsfs is not'),
     ):
       files.path('gs://a/b')
 

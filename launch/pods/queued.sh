@@ -16,8 +16,9 @@ launch/pods/queued.sh --name=NAME --zone=ZONE --delete
 Puts this code and a start-up script into BUCKET/FOLDER/NAME and queues the
 TPUs. Every host runs `python -m launch.BINARY`, again while it exits with 75,
 writes its log to BUCKET/FOLDER/NAME/log_HOST.txt, and its exit code to
-BUCKET/FOLDER/NAME/ended_HOST when it is done: a host that starts again then does
-nothing. What is queued already stays as it is.
+BUCKET/FOLDER/NAME/ended_HOST when it is done, or failed five times within an
+hour each: a host that starts again then does nothing. What is queued already
+stays as it is.
 END
 }
 
@@ -52,11 +53,17 @@ gcloud storage cp $folder/code.tgz code.tgz
 mkdir -p code && tar -C code -xzf code.tgz
 python3 -m venv venv && venv/bin/pip install -q -e './code[tpu]'
 cd code
+failed=0
 while true; do
+  started=\$SECONDS
   ../venv/bin/python -m launch.${line# } >>../log.txt 2>&1
   ended=\$?
   gcloud storage cp ../log.txt $folder/log_\$host.txt
   if ((ended == 0 || ended == 2)); then break; fi
+  # What fails again and again costs, and will not mend itself.
+  ((SECONDS - started < 3600)) || failed=0
+  ((ended == 75)) || failed=\$((failed + 1))
+  if ((failed == 5)); then break; fi
   sleep 30
 done
 echo \$ended | gcloud storage cp - $folder/ended_\$host

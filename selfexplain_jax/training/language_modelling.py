@@ -70,7 +70,11 @@ def make_step(
   """
 
   @functools.partial(jax.jit, donate_argnums=0)
-  def step(state: state_lib.TrainState, batch: Batch):
+  def step(
+    state: state_lib.TrainState,
+    batch: Batch,
+    sound: jax.typing.ArrayLike = True,
+  ):
     whole = None if accumulate == 1 else weight(batch)
 
     def gradients(part: Batch) -> tuple[jax.Array, decoder.Decoder]:
@@ -78,7 +82,8 @@ def make_step(
 
     value, gradient = accumulation.total(gradients, batch, accumulate)
     metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
-    return state_lib.update(state, gradient, optimizer), metrics
+    new = state_lib.update(state, gradient, optimizer)
+    return state_lib.keep_sound(sound, state, new, metrics)
 
   return step
 

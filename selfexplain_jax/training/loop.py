@@ -10,8 +10,7 @@ evaluation travels in the checkpoint.
 from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
-import math
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import logging
 import jax
@@ -24,6 +23,7 @@ from selfexplain_jax.distributed import preemption
 from selfexplain_jax.training import checkpoints as checkpoints_lib
 from selfexplain_jax.training import goodput as goodput_lib
 from selfexplain_jax.training import metrics_log
+from selfexplain_jax.training import state as state_lib
 from selfexplain_jax.training import throughput
 
 Metrics = dict[str, jax.Array]
@@ -51,7 +51,8 @@ class Job:
   Attributes:
     name: what the log calls it.
     steps: number of steps in all.
-    step: maps (state, batch) to (new state, scalar metrics); may donate its
+    step: maps (state, batch, sound=) to (new state, scalar metrics), of which
+      `sound` goes to the next step, see `state.keep_sound`; may donate its
       state.
     batches: maps the number of steps done to an iterator over the batches that
       are left.
@@ -72,7 +73,7 @@ class Job:
 
   name: str
   steps: int
-  step: Callable[[Any, Any], tuple[Any, Metrics]]
+  step: Callable[..., tuple[Any, Metrics]]
   batches: Callable[[int], Iterator[Any]]
   tokens_per_step: int
   evaluate: Callable[[int, Any, dict[str, Any]], dict[str, Any]]
@@ -113,7 +114,8 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
 
   Raises:
     preemption.Preempted: after saving, if the job was asked to leave.
-    errors.FaultError: if a loss is not finite, or memory runs out.
+    errors.FaultError: if a loss is not finite, after saving what there was
+      before; or if memory runs out.
     errors.InputError: if there are checkpoints that cannot be read.
   """
   goodput = goodput_lib.Goodput(workdir)
@@ -137,6 +139,14 @@ def train(job: Job, state: Any, workdir: files.PathLike) -> tuple[Any, Any]:
   return state, notes
 
 
+class _NotFiniteError(Exception):
+  """A step gave numbers that are not finite."""
+
+  def __init__(self, step: int, metrics: dict[str, float]):
+    super().__init__(', '.join(f'{n} {v:.4g}' for n, v in metrics.items()))
+    self.step = step
+
+
 class _Run:
   """One start of a job."""
 
@@ -152,20 +162,20 @@ class _Run:
     self.done = 0
     # Of steps that were not shown yet; the last of them may still run.
     self._unread: list[tuple[int, Metrics]] = []
-    self._shown = self._saved = 0
+    self._shown = self._saved = self._evaluated = 0
     self._waits = dict.fromkeys(('steps', 'compiling', 'input_wait'), 0.0)
 
   def train(self, state: Any) -> tuple[Any, Any]:
     """Does what `train` says, but does not leave if asked to."""
     job, goodput = self._job, self._goodput
     state, notes = self._restored(state)
-    self._shown = self._saved = self.done
+    self._shown = self._saved = self._evaluated = self.done
     log = metrics_log.MetricsLog(self._workdir, self.done)
     goodput.begin(self.done)
     batches = iter(
       progress.track(job.batches(self.done), job.steps - self.done, job.name)
     )
-    first = True
+    first, sound = True, state_lib.all_sound()
     while True:
       with goodput.phase('input_wait'):
         batch = next(batches, None)
@@ -177,33 +187,71 @@ class _Run:
         # The first call compiles the step before it runs.
         goodput.phase('compiling') if first else contextlib.nullcontext(),
       ):
-        state, metrics = job.step(state, batch)
+        state, metrics = job.step(state, batch, sound=sound)
+        sound = metrics['sound']
       first = False
       self.done += 1
       last = self.done == job.steps
       evaluated = self.done % job.evaluate_every == 0 or last
       asked = preemption.asked()
       saved = self.done % job.checkpoint_every == 0 or last or asked
-      if len(self._unread) and self._unread[-1][0] % job.log_every == 0:
-        self._show(log)
-      self._unread.append((self.done, metrics))
-      if evaluated or saved:
-        self._show(log)  # What follows waits for the device anyway.
+      try:
+        if len(self._unread) and self._unread[-1][0] % job.log_every == 0:
+          self._show(log)
+        self._unread.append((self.done, metrics))
+        if evaluated or saved:
+          self._show(log)  # What follows waits for the device anyway.
+      except _NotFiniteError as e:
+        self._stop(e, state, notes, log)
       if evaluated:
-        with goodput.phase('evaluation'):
-          notes = job.evaluate(self.done, state, notes)
-        for point in notes.get('curve', [])[-1:]:
-          values = {
-            f'validation_{k}': v for k, v in point.items() if k != 'step'
-          }
-          log.write(self.done, **values)
+        notes = self._evaluate(state, notes, log)
       if saved:
-        with goodput.phase('checkpoint_wait'):
-          self._checkpoints.save(self.done, state, notes)
-        self._saved = self.done
-        goodput.note(self.done)
+        self._save(state, notes)
       if asked:
         return state, notes
+
+  def _evaluate(
+    self, state: Any, notes: dict[str, Any], log: metrics_log.MetricsLog
+  ) -> dict[str, Any]:
+    """Evaluates, and returns the new notes."""
+    with self._goodput.phase('evaluation'):
+      notes = self._job.evaluate(self.done, state, notes)
+    for point in notes.get('curve', [])[-1:]:
+      values = {f'validation_{k}': v for k, v in point.items() if k != 'step'}
+      log.write(self.done, **values)
+    self._evaluated = self.done
+    return notes
+
+  def _save(self, state: Any, notes: dict[str, Any]) -> None:
+    """Begins to save."""
+    with self._goodput.phase('checkpoint_wait'):
+      self._checkpoints.save(self.done, state, notes)
+    self._saved = self.done
+    self._goodput.note(self.done)
+
+  def _stop(
+    self,
+    bad: _NotFiniteError,
+    state: Any,
+    notes: dict[str, Any],
+    log: metrics_log.MetricsLog,
+  ) -> NoReturn:
+    """Evaluates and saves what there was before a bad step, and names it.
+
+    Notes stay as they are: the evaluation is none of those that were asked for.
+    """
+    self.done = bad.step - 1
+    kept = 'it is the first'
+    if self.done:
+      if self.done > self._evaluated:
+        self._evaluate(state, notes, log)
+      if self.done > self._saved:
+        self._save(state, notes)
+      kept = f'what there was before it is saved as step {self.done}'
+    raise errors.FaultError(
+      f'{self._job.name}: step {bad.step} of {self._job.steps} gave {bad}: '
+      f'expected finite numbers; {kept}'
+    ) from bad
 
   def _restored(self, state: Any) -> tuple[Any, dict[str, Any]]:
     """Returns the state and the notes to go on from."""
@@ -239,9 +287,9 @@ class _Run:
       return
     job, goodput = self._job, self._goodput
     at, metrics = self._unread[-1]
-    values = {name: float(value) for name, value in metrics.items()}
-    if not all(map(math.isfinite, values.values())):
-      raise errors.FaultError(self._not_finite())
+    if not bool(metrics['sound']):
+      raise self._not_finite()
+    values = _numbers(metrics)
     self._unread.clear()
     now = {name: goodput.seconds(name) for name in self._waits}
     spent = {name: now[name] - before for name, before in self._waits.items()}
@@ -266,25 +314,10 @@ class _Run:
       log.write(at, **speed, **values)
       goodput.note(at)
 
-  def _not_finite(self) -> str:
-    """Says which step was the first whose metrics are not finite."""
-    read = [
-      (step, {name: float(value) for name, value in metrics.items()})
-      for step, metrics in self._unread
-    ]
-    step, values = next(
-      (step, values)
-      for step, values in read
-      if not all(map(math.isfinite, values.values()))
-    )
-    said = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
-    kept = f'the last checkpoint, of step {self._saved}, is from before it'
-    if not self._saved:
-      kept = 'there is no checkpoint from before it'
-    return (
-      f'{self._job.name}: step {step} of {self._job.steps} gave {said}: '
-      f'expected finite numbers; {kept}, and nothing was saved since'
-    )
+  def _not_finite(self) -> _NotFiniteError:
+    """Returns an error that names the first step that was not sound."""
+    step, metrics = next(one for one in self._unread if not one[1]['sound'])
+    return _NotFiniteError(step, _numbers(metrics))
 
   def _profile(self) -> None:
     """Begins and ends the trace of the steps that are asked for."""
@@ -297,6 +330,11 @@ class _Run:
       jax.block_until_ready([metrics for _, metrics in self._unread])
       jax.profiler.stop_trace()
       logging.info('%s: traced into %s', self._job.name, self._workdir)
+
+
+def _numbers(metrics: Metrics) -> dict[str, float]:
+  """Returns the metrics that are shown, on the host."""
+  return {n: float(value) for n, value in metrics.items() if n != 'sound'}
 
 
 def _out_of_memory(job: Job, workdir: files.PathLike, error: Exception) -> str:

@@ -14,14 +14,16 @@ from selfexplain_jax import errors
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.training import goodput
 from selfexplain_jax.training import loop
+from selfexplain_jax.training import state as state_lib
 
 STEPS = 12
 
 
 @jax.jit
-def _step(state, batch):
+def _step(state, batch, sound=True):
   new = {'sum': state['sum'] + batch}
-  return new, {'loss': new['sum'] / 2, 'gradient_norm': batch * 1.0}
+  metrics = {'loss': new['sum'] / 2, 'gradient_norm': batch * 1.0}
+  return state_lib.keep_sound(sound, state, new, metrics)
 
 
 def _job(**changed):
@@ -97,27 +99,42 @@ class LoopTest(parameterized.TestCase):
     spent = goodput.read(self.folder)
     self.assertEqual(spent.starts, 2)
 
-  @parameterized.parameters((1, 'there is no checkpoint'), (7, 'of step 4, is'))
+  @parameterized.parameters((1, 'first'), (5, 'step 4'), (7, 'step 6'))
   def test_what_is_not_finite_stops_it(self, bad, expected):
     def batches(done):
       for n in range(done + 1, STEPS + 1):
         yield jnp.float32(float('nan') if n == bad else n)
 
+    seen = []
+
+    def evaluate(step, state, notes):
+      seen.append((step, float(state['sum'])))
+      return _job().evaluate(step, state, notes)
+
+    job = _job(batches=batches, evaluate=evaluate, log_every=20)
     for _ in range(2):  # Started again it says the same.
       with self.assertRaisesRegex(
         errors.FaultError,
-        f'adding: step {bad} of 12 gave .*loss nan.*{expected}',
+        f'adding: step {bad} of 12 gave .*loss nan.*{expected}$',
       ):
-        loop.train(_job(batches=batches), _start(), self.folder)
-    # It goes on once the cause is mended.
-    state, _ = loop.train(_job(), _start(), self.folder)
+        loop.train(job, _start(), self.folder)
+    # What there was before it is evaluated, once, and saved.
+    before = sum(range(bad))
+    asked = [(5, 15.0)] if bad > 5 else []
+    self.assertEqual(seen, asked + ([(bad - 1, before)] if bad > 1 else []))
+    # It goes on from there once the cause is mended.
+    with self.assertLogs(level='INFO') as log:
+      state, notes = loop.train(_job(), _start(), self.folder)
     self.assertEqual(float(state['sum']), 78)
+    self.assertEqual([p['step'] for p in notes['curve']], [5, 10, 12])
+    if bad > 1:
+      self.assertIn(f'going on from step {bad - 1}', str(log.output))
 
   def test_out_of_memory_is_told_in_a_line(self):
-    def step(state, batch):
+    def step(state, batch, sound):
       if float(batch) == 3:
         raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: 5G\nof 4G')
-      return _step(state, batch)
+      return _step(state, batch, sound)
 
     with self.assertRaisesRegex(
       errors.FaultError,
