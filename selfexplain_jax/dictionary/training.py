@@ -20,7 +20,6 @@ import optax
 from selfexplain_jax import errors
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 from selfexplain_jax.distributed import axis_rules
-from selfexplain_jax.training import state as state_lib
 
 # Halvings of the interval in which a batch's threshold is searched for.
 _HALVINGS = 18
@@ -153,11 +152,7 @@ def make_step(
   """
 
   @functools.partial(jax.jit, donate_argnums=0)
-  def step(
-    state: DictionaryState,
-    rows_BxLxD: jax.Array,
-    sound: jax.typing.ArrayLike = True,
-  ):
+  def step(state: DictionaryState, rows_BxLxD: jax.Array):
     rows = axis_rules.constrain(rows_BxLxD, 'batch', None, None)
     x_LxBxD = jnp.swapaxes(rows, 0, 1) / state.scale_L[:, None, None]
     dead_LxS = state.idle_LxS > settings.dead_after
@@ -187,7 +182,7 @@ def make_step(
       'dead': jnp.mean(dead_LxS, dtype=jnp.float32),
     }
     new = DictionaryState(sae, memory, idle, state.scale_L)
-    return state_lib.keep_sound(sound, state, sae_lib.constrain(new), metrics)
+    return sae_lib.constrain(new), metrics
 
   return step
 

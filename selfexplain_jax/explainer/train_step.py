@@ -153,10 +153,7 @@ def make_step(
 
   @functools.partial(jax.jit, donate_argnums=0)
   def step(
-    state: state_lib.TrainState,
-    batch: Batch,
-    base: decoder.Decoder | None,
-    sound: jax.typing.ArrayLike = True,
+    state: state_lib.TrainState, batch: Batch, base: decoder.Decoder | None
   ):
     totals = {}
     if accumulate > 1:
@@ -169,7 +166,6 @@ def make_step(
 
     gradient, metrics = accumulation.total(gradients, batch, accumulate)
     metrics['gradient_norm'] = optax.tree.norm(gradient)
-    new = state_lib.update(state, gradient, optimizer)
-    return state_lib.keep_sound(sound, state, new, metrics)
+    return state_lib.update(state, gradient, optimizer), metrics
 
   return functools.partial(step, base=base)

@@ -125,17 +125,12 @@ def make_step(
   """Returns the compiled step; it donates its state."""
 
   @functools.partial(jax.jit, donate_argnums=0)
-  def step(
-    state: state_lib.TrainState,
-    batch: dict[str, Any],
-    sound: jax.typing.ArrayLike = True,
-  ):
+  def step(state: state_lib.TrainState, batch: dict[str, Any]):
     value, gradient = jax.value_and_grad(levels.loss)(
       state.model, batch, level_ids
     )
     metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
-    new = state_lib.update(state, gradient, optimizer)
-    return state_lib.keep_sound(sound, state, new, metrics)
+    return state_lib.update(state, gradient, optimizer), metrics
 
   return step
 

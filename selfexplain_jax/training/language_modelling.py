@@ -70,11 +70,7 @@ def make_step(
   """
 
   @functools.partial(jax.jit, donate_argnums=0)
-  def step(
-    state: state_lib.TrainState,
-    batch: Batch,
-    sound: jax.typing.ArrayLike = True,
-  ):
+  def step(state: state_lib.TrainState, batch: Batch):
     whole = None if accumulate == 1 else weight(batch)
 
     def gradients(part: Batch) -> tuple[jax.Array, decoder.Decoder]:
@@ -82,8 +78,7 @@ def make_step(
 
     value, gradient = accumulation.total(gradients, batch, accumulate)
     metrics = {'loss': value, 'gradient_norm': optax.tree.norm(gradient)}
-    new = state_lib.update(state, gradient, optimizer)
-    return state_lib.keep_sound(sound, state, new, metrics)
+    return state_lib.update(state, gradient, optimizer), metrics
 
   return step
 

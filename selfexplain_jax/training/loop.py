@@ -10,6 +10,7 @@ evaluation travels in the checkpoint.
 from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
+import math
 from typing import Any, NoReturn
 
 from absl import logging
@@ -23,7 +24,6 @@ from selfexplain_jax.distributed import preemption
 from selfexplain_jax.training import checkpoints as checkpoints_lib
 from selfexplain_jax.training import goodput as goodput_lib
 from selfexplain_jax.training import metrics_log
-from selfexplain_jax.training import state as state_lib
 from selfexplain_jax.training import throughput
 
 Metrics = dict[str, jax.Array]
@@ -51,8 +51,7 @@ class Job:
   Attributes:
     name: what the log calls it.
     steps: number of steps in all.
-    step: maps (state, batch, sound=) to (new state, scalar metrics), of which
-      `sound` goes to the next step, see `state.keep_sound`; may donate its
+    step: maps (state, batch) to (new state, scalar metrics); may donate its
       state.
     batches: maps the number of steps done to an iterator over the batches that
       are left.
@@ -73,7 +72,7 @@ class Job:
 
   name: str
   steps: int
-  step: Callable[..., tuple[Any, Metrics]]
+  step: Callable[[Any, Any], tuple[Any, Metrics]]
   batches: Callable[[int], Iterator[Any]]
   tokens_per_step: int
   evaluate: Callable[[int, Any, dict[str, Any]], dict[str, Any]]
@@ -175,7 +174,7 @@ class _Run:
     batches = iter(
       progress.track(job.batches(self.done), job.steps - self.done, job.name)
     )
-    first, sound = True, state_lib.all_sound()
+    first = True
     while True:
       with goodput.phase('input_wait'):
         batch = next(batches, None)
@@ -187,8 +186,7 @@ class _Run:
         # The first call compiles the step before it runs.
         goodput.phase('compiling') if first else contextlib.nullcontext(),
       ):
-        state, metrics = job.step(state, batch, sound=sound)
-        sound = metrics['sound']
+        state, metrics = job.step(state, batch)
       first = False
       self.done += 1
       last = self.done == job.steps
@@ -238,16 +236,26 @@ class _Run:
   ) -> NoReturn:
     """Evaluates and saves what there was before a bad step, and names it.
 
-    Notes stay as they are: the evaluation is none of those that were asked for.
+    That is lost when the host learns of the step. So the steps since the last
+    checkpoint are done again, which gives the same. Notes stay as they are: the
+    evaluation is none of those that were asked for.
     """
-    self.done = bad.step - 1
-    kept = 'it is the first'
-    if self.done:
-      if self.done > self._evaluated:
+    last, kept = bad.step - 1, 'there is no checkpoint from before it'
+    if self._saved:
+      with self._goodput.phase('checkpoint_wait'):
+        self._checkpoints.wait()
+      for leaf in jax.tree.leaves(state):
+        leaf.delete()  # There may be no room for two states.
+      state, _ = self._restored(state)
+      batches = iter(self._job.batches(self.done))
+      while self.done < last:
+        state, _ = self._job.step(state, next(batches))
+        self.done += 1
+      if last > self._evaluated:
         self._evaluate(state, notes, log)
-      if self.done > self._saved:
+      if last > self._saved:
         self._save(state, notes)
-      kept = f'what there was before it is saved as step {self.done}'
+      kept = f'what there was before it is saved as step {last}'
     raise errors.FaultError(
       f'{self._job.name}: step {bad.step} of {self._job.steps} gave {bad}: '
       f'expected finite numbers; {kept}'
@@ -287,9 +295,9 @@ class _Run:
       return
     job, goodput = self._job, self._goodput
     at, metrics = self._unread[-1]
-    if not bool(metrics['sound']):
-      raise self._not_finite()
     values = _numbers(metrics)
+    if not _finite(values):
+      raise self._not_finite()
     self._unread.clear()
     now = {name: goodput.seconds(name) for name in self._waits}
     spent = {name: now[name] - before for name, before in self._waits.items()}
@@ -316,8 +324,8 @@ class _Run:
 
   def _not_finite(self) -> _NotFiniteError:
     """Returns an error that names the first step that was not sound."""
-    step, metrics = next(one for one in self._unread if not one[1]['sound'])
-    return _NotFiniteError(step, _numbers(metrics))
+    read = ((step, _numbers(metrics)) for step, metrics in self._unread)
+    return _NotFiniteError(*next(one for one in read if not _finite(one[1])))
 
   def _profile(self) -> None:
     """Begins and ends the trace of the steps that are asked for."""
@@ -333,8 +341,12 @@ class _Run:
 
 
 def _numbers(metrics: Metrics) -> dict[str, float]:
-  """Returns the metrics that are shown, on the host."""
-  return {n: float(value) for n, value in metrics.items() if n != 'sound'}
+  """Returns metrics on the host, for which it waits."""
+  return {name: float(value) for name, value in metrics.items()}
+
+
+def _finite(values: dict[str, float]) -> bool:
+  return all(map(math.isfinite, values.values()))
 
 
 def _out_of_memory(job: Job, workdir: files.PathLike, error: Exception) -> str:
