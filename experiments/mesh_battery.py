@@ -32,11 +32,25 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder for the runs.', required=True
 )
 
+# Those that take no mesh are left out.
+_NAMES = [
+  name
+  for name in stages.BINARIES
+  if name not in ('import_explainer', 'convert_published')
+]
+_BINARIES = flags.DEFINE_multi_enum(
+  'binary', _NAMES, _NAMES, 'Which of them; may be given again.'
+)
+
 # Processes, and devices of each.
 _LAYOUTS = ((1, 1), (1, 8), (2, 4), (4, 2))
 _MESH = ('data=2', 'fsdp=2', 'tensor=2')
 _STEPS = ('steps=20', 'checkpoint_every=10')
+_FEW = ('quota.train=8', 'quota.validation=2', 'quota.test=4')
 _FLAGS = {
+  'make_patching': _FEW,
+  'make_ablation': _FEW,
+  'make_features': ('documents.labels=32', 'documents.scores=16'),
   'pretrain_target': (*_STEPS, 'batch=8'),
   'train_dictionary': _STEPS,
   'train_explainer': (*_STEPS, 'evaluate_every=20', 'batch=8'),
@@ -170,7 +184,7 @@ def main(argv: list[str]) -> None:
   )
   beyond = 0
   print('| binary | processes x devices | what differs |\n|---|---|---|')
-  for name in stages.BINARIES:
+  for name in _BINARIES.value:
     for processes, devices in _LAYOUTS:
       _run(name, root, processes, devices)
       if devices == 1:

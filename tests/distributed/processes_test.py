@@ -15,7 +15,9 @@ from safetensors import numpy as safetensors_numpy
 
 from tests.distributed import workers
 
-_STEPS = 12
+# Enough to be far from the end when processes have agreed where to stop, which
+# takes seconds.
+_STEPS = 40
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -54,7 +56,7 @@ class Job:
 
 def _pretrain(*more):
   sizes = {
-    **dict(steps=_STEPS, batch=4, row_length=32, checkpoint_every=2),
+    **dict(steps=_STEPS, batch=4, row_length=32, checkpoint_every=4),
     **{'world.people': 60, 'model.width': 32, 'model.layers': 2},
     **{'model.heads': 2, 'model.kv_heads': 2, 'model.head_width': 16},
     **{'model.mlp_width': 48, 'mesh.data': 2, 'mesh.fsdp': 2},
@@ -130,7 +132,7 @@ class ProcessesTest(absltest.TestCase):
 
   def _wait_for(self, workdir, job):
     """Waits until there is a checkpoint."""
-    while not (workdir / 'checkpoints' / '2').exists():
+    while not (workdir / 'checkpoints' / '4').exists():
       for one in job.processes:
         self.assertIsNone(one.poll(), 'it ended before it saved')
       time.sleep(0.01)
