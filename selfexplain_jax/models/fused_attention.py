@@ -88,12 +88,14 @@ def attend(
   batch, length, heads, width = query_BxTxHxW.shape
   if segments_BxT is None:
     segments_BxT = jnp.zeros((batch, length), jnp.int32)
-  arguments = (query_BxTxHxW, key_BxTxNxW, value_BxTxNxW, segments_BxT)
-  scale = (config.query_scale or width) ** -0.5
+  query, scale = query_BxTxHxW, (config.query_scale or width) ** -0.5
   if config.attention == 'cudnn':
     run = functools.partial(_cudnn, scale)
   else:
-    run = functools.partial(_scaled_splash, scale, config.score_cap, interpret)
+    # The kernel does not scale; in float32, since 1 / sqrt(W) is no power of 2.
+    query = (query.astype(jnp.float32) * scale).astype(query.dtype)
+    run = functools.partial(_splash, config.score_cap, interpret)
+  arguments = (query, key_BxTxNxW, value_BxTxNxW, segments_BxT)
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.axis_names:
     axes = (_AXES, _KV_AXES, _KV_AXES, ('batch', 'sequence'))
@@ -125,21 +127,6 @@ def _cudnn(
   return jax.nn.dot_product_attention(
     query, key, value, mask=seen, scale=scale, implementation='cudnn'
   )
-
-
-def _scaled_splash(
-  scale: float,
-  score_cap: float | None,
-  interpret: bool,
-  query: jax.Array,
-  key: jax.Array,
-  value: jax.Array,
-  segments: jax.Array,
-) -> jax.Array:
-  """As `_splash`, which does not scale."""
-  # In float32, since 1 / sqrt(W) is no power of 2.
-  scaled = (query.astype(jnp.float32) * scale).astype(query.dtype)
-  return _splash(score_cap, interpret, scaled, key, value, segments)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
