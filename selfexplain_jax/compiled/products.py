@@ -48,9 +48,7 @@ def _window(rest: str, axis: int) -> tuple[int, int, int, int]:
   def field(name: str, default: str) -> str:
     return fields[name].split('x')[axis] if name in fields else default
 
-  before, _, _ = field('pad', '0_0').partition('_')
-  if before == '' or field('pad', '0_0').startswith('-'):
-    before = re.match(r'-?\d+', field('pad', '0_0'))[0]  # type: ignore[index]
+  before = field('pad', '0_0').rpartition('_')[0]
   return (
     int(field('stride', '1')),
     int(before),

@@ -12,6 +12,7 @@ With one process there is none.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -257,9 +258,14 @@ def _whole(value: Any) -> Any:
     mesh: Any = jax.sharding.get_mesh()
     if isinstance(value.sharding, NamedSharding):
       mesh = value.sharding.mesh
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    value = jax.jit(lambda x: x, out_shardings=everywhere)(value)
+    value = _to_all(NamedSharding(mesh, PartitionSpec()))(value)
   return value.addressable_data(0)
+
+
+@functools.cache
+def _to_all(everywhere: NamedSharding) -> Callable[[jax.Array], jax.Array]:
+  """Returns what copies arrays: one function, or each call compiles its own."""
+  return jax.jit(lambda x: x, out_shardings=everywhere)
 
 
 def _client() -> Any:

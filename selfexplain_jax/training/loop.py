@@ -255,7 +255,7 @@ class _Run:
         self._evaluate(state, notes, log)
       if last > self._saved:
         self._save(state, notes)
-      kept = f'what there was before it is saved as step {last}'
+      kept = f'what there was before it is the checkpoint of step {last}'
     raise errors.FaultError(
       f'{self._job.name}: step {bad.step} of {self._job.steps} gave {bad}: '
       f'expected finite numbers; {kept}'

@@ -36,6 +36,7 @@ class HostsTest(absltest.TestCase):
       self.assertEqual(said['split_read'], [*own, *(n + 8 for n in own)])
       self.assertEqual(said['odd'], [[*range(5, 10)], [*range(10, 15)]])
       self.assertEqual(said['odd_read'], [*range(5, 15)])
+      self.assertEqual(said['compiled_again'], 0)
     with open(os.path.join(folder, 'shared.json')) as shared:
       self.assertEqual(json.load(shared), 0)
     self.assertEqual(

@@ -4,10 +4,12 @@
 python -m tests.distributed.hosts_worker COORDINATOR PROCESSES PROCESS FOLDER
 """
 
+from collections.abc import Callable
 import json
 import os
 import sys
 import time
+from typing import Any
 
 import jax
 import numpy as np
@@ -41,6 +43,19 @@ def _fed(batch: int) -> tuple[list[list[int]], list[int]]:
   return numbers, rows.read
 
 
+def _compiled(do: Callable[[], Any]) -> int:
+  """Returns how many programs something compiles."""
+  found = list[str]()
+
+  def listen(event: str, duration: float, **more: str | int) -> None:
+    del duration, more
+    found.append(event)
+
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  do()
+  return sum('backend_compile' in name for name in found)
+
+
 def _from_lead_fails() -> str:
   def refuse() -> None:
     raise errors.InputError(f'found by {hosts.index()}')
@@ -70,6 +85,7 @@ def main() -> None:
   with jax.set_mesh(mesh):
     split, split_read = _fed(8)
     odd, odd_read = _fed(5)  # Which no axis divides.
+    again = _compiled(lambda: _fed(8))
   found = {
     'count': hosts.count(),
     'lead': hosts.is_lead(),
@@ -82,6 +98,7 @@ def main() -> None:
     'split_read': split_read,
     'odd': odd,
     'odd_read': odd_read,
+    'compiled_again': again,
   }
   if me == int(processes) - 1:  # Does not come to where the others wait.
     _wait_for(f'{folder}/over')
