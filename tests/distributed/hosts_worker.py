@@ -47,8 +47,8 @@ def _compiled(do: Callable[[], Any]) -> int:
   """Returns how many programs something compiles."""
   found = list[str]()
 
-  def listen(event: str, duration: float, **more: str | int) -> None:
-    del duration, more
+  def listen(event: str, duration_secs: float, **more: str | int) -> None:
+    del duration_secs, more
     found.append(event)
 
   jax.monitoring.register_event_duration_secs_listener(listen)
