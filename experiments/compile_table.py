@@ -95,7 +95,7 @@ def _compile(model: str, stage: str, topology: str, slices: int) -> None:
       *(f'--topology={topology}', f'--num_slices={slices}'),
       f'--workdir={folder}',
     ]
-    if slices > 1:
+    if slices > 1 and stage in ('full', 'lora'):  # Others split all by `data`.
       command.append(f'--config.mesh.data={slices}')
     print(' '.join(command[3:6]), flush=True)
     ended = subprocess.run(command, check=False, stderr=subprocess.PIPE)
