@@ -80,7 +80,9 @@ def plan_mesh(
     errors.InputError: if a number makes no sense.
   """
   return jax.sharding.AbstractMesh(
-    _ways((data, fsdp, tensor), jax.device_count()), AXES
+    _ways((data, fsdp, tensor), jax.device_count()),
+    AXES,
+    axis_types=(AxisType.Auto,) * len(AXES),
   )
 
 

@@ -35,7 +35,7 @@ def text() -> str:
   """Returns a line for each array: its name, dtype, shape, and split."""
   lines = []
   for stage, sizes in MESHES.items():
-    mesh = jax.sharding.AbstractMesh(sizes, mesh_lib.AXES)
+    mesh = mesh_lib.plan_mesh(*sizes)
     config = compile_check.get_config(f'llama3_1_8b/{stage}')
     shape = presets.shape(config.model)
     made = programs.program(config, shape, mesh)
