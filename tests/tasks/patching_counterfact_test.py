@@ -5,72 +5,33 @@ import collections
 import dataclasses
 import functools
 import pathlib
-import tempfile
 from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 
-from experiments.patching import counterfact as experiment
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
-from selfexplain_jax.distributed import preemption
-from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.interventions import stability
-from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import counterfact_pairs
 from selfexplain_jax.tasks import counterfact_prompts
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_counterfact
 from selfexplain_jax.tasks import patching_effects
 from tests.models import oracle
+from tests.tasks import counterfact_makers
 from tests.tasks import text_targets
 
-SITE = 'resid_post'
-BLOCKS = ((0, 1), (2, 2))
 # Below this the fast and the slow run may differ.
 NARROW = 1e-3
-FACTS = text_targets.write_json(
-  pathlib.Path(tempfile.mkdtemp()) / 'facts.json', text_targets.facts()
-)
-TARGETS = {
-  'base': text_targets.target('llama'),
-  'chat': text_targets.target('qwen'),
-}
-
-
-def _config(**changes):
-  config = experiment.get_config()
-  config.facts = str(FACTS)
-  config.instruction = '. Answer with {options}'
-  config.cue = '. Answer:'
-  config.blocks = BLOCKS
-  config.shares = dict(validation=0.2, test=0.3)
-  config.pairs = dict(train=2, validation=1, test=1)
-  config.quota = dict(train=0, validation=0, test=0)
-  config.chunk = 3
-  config.update(changes)
-  return config
-
-
-def _maker(rendering='base', **changes):
-  config = _config(rendering=rendering, **changes)
-  return patching_counterfact.prepare(TARGETS[rendering], config)
-
-
-def _search(kept=None, **changes):
-  maker = _maker(**changes)
-  return patching_counterfact.Search(
-    maker.target, maker.pairs, maker.blocks, maker.config, kept
-  )
 
 
 @functools.cache
 def _made(rendering='base'):
   # Few enough cells for smaller batches.
   with mock.patch.object(stability, 'BATCH', 128):
-    return _maker(rendering).make()
+    return counterfact_makers.maker(rendering).make()
 
 
 def _records(made):
@@ -92,7 +53,7 @@ def _says(model, ids, edit=None):
 class MakeTest(parameterized.TestCase):
   @parameterized.parameters('base', 'chat')
   def test_effects_are_those_of_single_slow_runs(self, rendering):
-    made, maker = _made(rendering), _maker(rendering)
+    made, maker = _made(rendering), counterfact_makers.maker(rendering)
     model, tokenizer = maker.target.model, maker.target.tokenizer
     records, pairs, expected = _records(made), maker.pairs, 0
     for n in range(len(pairs)):
@@ -106,20 +67,24 @@ class MakeTest(parameterized.TestCase):
       text = tokenizer.decode(ids[start:], special=True)
       aligned = pairs.aligned[n]
       for at in np.flatnonzero(aligned >= 0).tolist():
-        for first, last in BLOCKS:
+        for first, last in counterfact_makers.BLOCKS:
           expected += 1
           record = records[text, at, first, last]
           if rendering == 'chat' and expected % 5:
             continue  # One in five will do.
           vector = np.mean(
-            [sites[SITE, i][aligned[at]] for i in range(first, last + 1)], 0
+            [
+              sites[counterfact_makers.SITE, i][aligned[at]]
+              for i in range(first, last + 1)
+            ],
+            0,
           )
           np.testing.assert_allclose(
             made.vectors[record['vectors'][0]], vector, 0, 1e-4
           )
 
           def edit(site, layer, x, first=first, last=last, at=at, v=vector):
-            if site == SITE and first <= layer <= last:
+            if site == counterfact_makers.SITE and first <= layer <= last:
               x[at] = v
             return x
 
@@ -155,7 +120,9 @@ class MakeTest(parameterized.TestCase):
     again = explanations.read(folder)
     rows = np.arange(0, len(again.rows), 7)
     found = patching_effects.rerun(
-      TARGETS['base'], [again.rows[n] for n in rows], again.shown(rows)[:, 0]
+      counterfact_makers.TARGETS['base'],
+      [again.rows[n] for n in rows],
+      again.shown(rows)[:, 0],
     )
     self.assertEqual(
       found.token.tolist(), [again.rows[n]['treated_id'] for n in rows]
@@ -164,8 +131,8 @@ class MakeTest(parameterized.TestCase):
   def test_equal_inputs_give_equal_sets_whatever_the_chunk(self):
     made = _made()
     with mock.patch.object(stability, 'BATCH', 128):
-      again = _maker().make()
-      other = _maker(chunk=1).make()
+      again = counterfact_makers.maker().make()
+      other = counterfact_makers.maker(chunk=1).make()
     self.assertEqual(again.records, made.records)
     self.assertEqual(again.notes, made.notes)
     np.testing.assert_array_equal(again.vectors, made.vectors)
@@ -181,7 +148,7 @@ class MakeTest(parameterized.TestCase):
     with mock.patch.object(stability, 'BATCH', 128):
       quota = dict.fromkeys(('train', 'validation', 'test'), 2)
       floor = dict(unchanged=0.5, changed=1.0)
-      made = _maker(quota=quota, floor=floor).make()
+      made = counterfact_makers.maker(quota=quota, floor=floor).make()
       cells = collections.Counter(
         (r['split'], r['place'], r['treatment'], r['changed'])
         for r in made.records
@@ -190,13 +157,13 @@ class MakeTest(parameterized.TestCase):
       self.assertGreater(made.notes['splits']['train']['kept_changed'], 0)
       self.assertEqual(made.notes['pairs_answered_wrong'], 4)
       with self.assertRaisesRegex(errors.InputError, 'nothing to ask'):
-        _maker(require_right=True).make()
+        counterfact_makers.maker(require_right=True).make()
 
   def test_outputs_that_end_a_text_are_dropped(self):
     records = _made().records
     said = collections.Counter(r['treated_id'] for r in records if r['changed'])
     end, _ = said.most_common(1)[0]
-    maker = _maker()
+    maker = counterfact_makers.maker()
     kind = type(maker.target.tokenizer)
     with (
       mock.patch.object(stability, 'BATCH', 128),
@@ -219,14 +186,14 @@ class MakeTest(parameterized.TestCase):
     self.assertEqual(dropped, len(records) - len(expected))
 
   def test_an_answer_is_right_with_or_without_a_space(self):
-    maker = _maker()
+    maker = counterfact_makers.maker()
     encode, answer = maker.target.tokenizer.encode, maker.pairs.base[0].object
     self.assertTrue(maker._right(0, encode(answer)[0]))
     self.assertTrue(maker._right(0, encode(f' {answer}')[0]))
     self.assertFalse(maker._right(0, encode('. ')[0]))
 
   def test_the_plan_counts_what_is_run(self):
-    maker = _maker()
+    maker = counterfact_makers.maker()
     self.assertEqual(len(maker.pairs), 4)
     cells = len(_made().records)
     longest = maker.pairs.tokens.shape[1]
@@ -241,13 +208,13 @@ class MakeTest(parameterized.TestCase):
     target.config = dataclasses.replace(target.config, dtype='bfloat16')
     twice = dataclasses.replace(maker, target=target)
     self.assertIn(f' {2 * cells + 12} forwards of ', twice.plan)
-    small = _maker(quota=dict(train=1, validation=1, test=1))
+    small = counterfact_makers.maker(quota=dict(train=1, validation=1, test=1))
     self.assertIn(f'at most {3 * 2 * 8 * 2} records', small.plan)
 
 
 class PairsTest(absltest.TestCase):
   def pairs(self, **changes):
-    return _maker(
+    return counterfact_makers.maker(
       pairs=dict.fromkeys(('train', 'validation', 'test'), 0), **changes
     ).pairs
 
@@ -270,7 +237,7 @@ class PairsTest(absltest.TestCase):
 
   def test_both_prompts_have_the_same_options(self):
     pairs = self.pairs()
-    tokenizer = TARGETS['base'].tokenizer
+    tokenizer = counterfact_makers.TARGETS['base'].tokenizer
     objects: dict[str, set[str]] = {}
     for fact in (*pairs.base, *pairs.other):
       objects.setdefault(fact.relation, set()).update((fact.object, fact.other))
@@ -294,7 +261,9 @@ class PairsTest(absltest.TestCase):
     self.assertEqual((pairs.base, pairs.other), (again.base, again.other))
     self.assertEqual(pairs.options, again.options)
     self.assertNotEqual(pairs.options, other.options)
-    few = _maker(pairs=dict(train=3, validation=1, test=2)).pairs
+    few = counterfact_makers.maker(
+      pairs=dict(train=3, validation=1, test=2)
+    ).pairs
     self.assertEqual(few.split, ['train'] * 3 + ['validation'] + ['test'] * 2)
     train = [n for n, split in enumerate(pairs.split) if split == 'train']
     self.assertEqual(few.base[:3], [pairs.base[n] for n in train[:3]])
@@ -327,91 +296,6 @@ class PairsTest(absltest.TestCase):
       self.pairs(facts=str(name))
 
 
-class KeptTest(absltest.TestCase):
-  """A search that is stopped goes on where it was."""
-
-  def setUp(self):
-    super().setUp()
-    self.kept = pathlib.Path(self.create_tempdir().full_path)
-    self.usable = np.arange(4)
-    self.runs = 0
-
-  def search(self, stop=99, **changes):
-    """Runs a search of 4 chunks; it is asked to leave at one of them."""
-    search = _search(self.kept, **{'chunk': 1, **changes})
-    real = effects_lib.run_patched
-
-    def run(*args):
-      if self.runs == stop:
-        raise preemption.Preempted
-      self.runs += 1
-      return real(*args)
-
-    drawn = search.draw(self.usable, np.zeros(0), 'x')
-    with mock.patch.object(effects_lib, 'run_patched', run):
-      return drawn, search.run(drawn, 128)
-
-  def test_goes_on_where_it_stopped(self):
-    with self.assertRaises(preemption.Preempted):
-      self.search(stop=2)
-    self.assertEqual(self.runs, 2)
-    self.assertLen(list(self.kept.rglob('*.npz')), 2)
-    drawn, found = self.search()
-    self.assertEqual(self.runs, 4)
-    # Everything is there now, and nothing is run.
-    _, again = self.search(stop=4)
-    direct = _search(chunk=1).run(drawn, 128)
-    for name in ('token', 'margin', 'written'):
-      expected = getattr(direct, name)
-      np.testing.assert_array_equal(getattr(found, name), expected)
-      np.testing.assert_array_equal(getattr(again, name), expected)
-
-  def test_only_what_depends_on_the_same_is_taken(self):
-    self.search()
-    self.search(blocks=((0, 0), (2, 2)))
-    self.assertEqual(self.runs, 8)
-    other = dataclasses.replace(
-      _search(self.kept, chunk=1),
-      target=text_targets.target('llama', weight_hash='another'),
-    )
-    drawn = other.draw(self.usable, np.zeros(0), 'x')
-    other.run(drawn.take(np.flatnonzero(drawn.base == 0)), 128)
-    self.assertLen(list(self.kept.rglob('*.npz')), 9)
-
-  def test_a_damaged_part_is_run_again(self):
-    _, found = self.search()
-    parts = sorted(self.kept.rglob('*.npz'))
-    content = bytearray(parts[0].read_bytes())
-    content[len(content) // 2] ^= 1
-    parts[0].write_bytes(content)
-    parts[1].write_bytes(parts[1].read_bytes()[:-30])
-    _, again = self.search()
-    self.assertEqual(self.runs, 6)
-    np.testing.assert_array_equal(again.token, found.token)
-
-  def test_rows_come_back_in_the_order_in_which_they_were_asked(self):
-    search = _search()
-    drawn = search.draw(self.usable, np.zeros(0), 'x')
-    some = drawn.take(np.arange(40))
-    back = drawn.take(np.arange(40)[::-1])
-    ahead, behind = (search.run(cells, 64) for cells in (some, back))
-    np.testing.assert_allclose(ahead.margin, behind.margin[::-1], 0, 1e-4)
-    self.assertGreater(np.ptp(ahead.margin), 0.1)
-    np.testing.assert_allclose(
-      search.vectors(some), search.vectors(back)[::-1], 0, 0
-    )
-
-  def test_draws_everything_once_in_another_order_for_each_purpose(self):
-    search = _search()
-    first, again, other = (
-      search.draw(self.usable, np.zeros(0), name) for name in ('x', 'x', 'y')
-    )
-    self.assertIsInstance(first, cells_lib.Placed)
-    np.testing.assert_array_equal(first.position, again.position)
-    self.assertFalse(np.array_equal(first.position, other.position))
-    self.assertLen(cells_lib.join([first, again, other]), len(first))
-
-
 class PrepareTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(facts=''), '--config.facts is missing'),
@@ -429,12 +313,14 @@ class PrepareTest(parameterized.TestCase):
   )
   def test_says_what_is_wrong_before_anything_is_run(self, changes, pattern):
     with self.assertRaisesRegex(errors.InputError, pattern):
-      _maker(**changes)
+      counterfact_makers.maker(**changes)
 
   def test_blocks_are_four_of_equal_size(self):
     target = text_targets.target('llama')
     target.config = dataclasses.replace(target.config, layers=8)
-    maker = patching_counterfact.prepare(target, _config(blocks=()))
+    maker = patching_counterfact.prepare(
+      target, counterfact_makers.config(blocks=())
+    )
     self.assertEqual(maker.blocks.tolist(), [[0, 1], [2, 3], [4, 5], [6, 7]])
     self.assertEqual(counterfact_pairs.OPTIONS, 5)
 
