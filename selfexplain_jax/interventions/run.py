@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import patch as patch_lib
+from selfexplain_jax.models import choice
 from selfexplain_jax.models import decoder
 
 
@@ -82,12 +83,24 @@ def run(
     model, tokens_BxT, tap=_Both(patches, capture)
   )
   last = jnp.take_along_axis(hidden, (length_B - 1)[:, None, None], 1)[:, 0]
-  logits = decoder.unembed(model, last)
-  top, token = jax.lax.top_k(logits, 2)
+  token, margin, logits = choose(model, last)
   return NextToken(
-    token=token[:, 0].astype(jnp.int32),
-    margin=top[:, 0] - top[:, 1],
+    token=token,
+    margin=margin,
     written=written,
     captured=captured,
     logits=logits if keep_logits else None,
   )
+
+
+def choose(
+  model: decoder.Decoder, hidden_BxD: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """Reads the next token of hidden states after the final norm.
+
+  Returns:
+    The most likely token i32[B], its margin f32[B], and the logits f32[B, V].
+  """
+  logits = decoder.unembed(model, hidden_BxD)
+  made = choice.choose(logits)
+  return made.token, made.margin, logits

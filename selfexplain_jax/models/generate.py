@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from selfexplain_jax.models import attention
+from selfexplain_jax.models import choice
 from selfexplain_jax.models import decoder
 
 
@@ -31,7 +32,7 @@ class _Loop(NamedTuple):
   step: jax.Array  # i32[]
   token: jax.Array  # i32[B], the last generated token
   done: jax.Array  # bool[B]
-  caches: tuple[tuple[jax.Array, jax.Array], ...]  # per layer, [B, S, KV, W]
+  caches: tuple[tuple[jax.Array, jax.Array], ...]  # per layer, [B, KV, S, W]
   tokens: jax.Array  # i32[B, N]
   length: jax.Array  # i32[B]
   log_probability: jax.Array  # f32[B]
@@ -79,8 +80,11 @@ def generate(
     (embeddings_BxTxD, state),
     (model.layers, indices, attention.window_sizes(config)),
   )
-  room = ((0, 0), (0, 0), (0, new_tokens), (0, 0), (0, 0))
-  key, value = jnp.pad(key, room), jnp.pad(value, room)
+  # Heads come before positions, as products with one query want them: turned
+  # once here, and not at each token.
+  room = ((0, 0), (0, 0), (0, 0), (0, new_tokens), (0, 0))
+  key = jnp.pad(jnp.swapaxes(key, 2, 3), room)
+  value = jnp.pad(jnp.swapaxes(value, 2, 3), room)
   last = jnp.maximum(length_B - 1, 0)[:, None, None]
   token, log_probability = _choose(model, jnp.take_along_axis(x, last, 1)[:, 0])
 
@@ -111,8 +115,8 @@ def _choose(
   """The most likely token after a residual stream, and its log probability."""
   hidden = decoder.rms_norm(model.config, x_BxD, model.final_norm[...])
   logits = decoder.unembed(model, hidden)
-  token = jnp.argmax(logits, -1).astype(jnp.int32)
-  return token, jnp.max(logits, -1) - jax.nn.logsumexp(logits, -1)
+  made = choice.choose(logits)
+  return made.token, made.logit - jax.nn.logsumexp(logits, -1)
 
 
 def _untapped(site: str, value: jax.Array) -> jax.Array:
@@ -152,9 +156,9 @@ def _decode_step(
   # Prompts end at different places, so each row writes at its own position;
   # what padding left beyond it in the cache is never visible.
   position = (length_B + s.step)[:, None]
-  row = jnp.arange(length_B.shape[0], dtype=jnp.int32)[:, None]
+  row = jnp.arange(length_B.shape[0], dtype=jnp.int32)
   turn = attention.rotation(config, position)
-  slots = jnp.arange(s.caches[0][0].shape[1], dtype=jnp.int32)[None]
+  slots = jnp.arange(s.caches[0][0].shape[2], dtype=jnp.int32)[None]
   seen = slots[:, None, :] <= position[:, :, None]
   x = decoder.embed(model, s.token[:, None])
   caches = []
@@ -164,9 +168,12 @@ def _decode_step(
     near = attention.within(window or None, seen, position, slots)
 
     def attend(query, key, value, i=index, near=near):
-      keys = s.caches[i][0].at[row, position].set(key)
-      values = s.caches[i][1].at[row, position].set(value)
-      caches.append((keys, values))
+      made = tuple(
+        kept.at[row, :, position[:, 0]].set(new[:, 0])
+        for kept, new in zip(s.caches[i], (key, value), strict=True)
+      )
+      caches.append(made)
+      keys, values = (jnp.swapaxes(kept, 1, 2) for kept in made)
       return attention.attend(config, query, keys, values, near)
 
     x = decoder.block(config, layer, x, turn, attend, _untapped)
