@@ -25,6 +25,8 @@ from selfexplain_jax.models import config as config_lib
 # CPU's is that of one core, which is all that a small model keeps busy; those
 # of accelerators are about a tenth of what their makers state for bfloat16.
 _OPERATIONS_PER_SECOND = {'cpu': 3e10, 'gpu': 5e13, 'tpu': 3e13}
+# That a program takes to compile: what runs on CPUs is small.
+_COMPILING_SECONDS = {'cpu': 1, 'gpu': 20, 'tpu': 20}
 
 
 def minutes(flops: float, mesh: mesh_lib.AnyMesh | None = None) -> float:
@@ -42,6 +44,14 @@ def minutes(flops: float, mesh: mesh_lib.AnyMesh | None = None) -> float:
     platform, count = 'tpu', mesh.size
   rate = _OPERATIONS_PER_SECOND.get(platform, _OPERATIONS_PER_SECOND['gpu'])
   return flops / (rate * count) / 60
+
+
+def compiling() -> float:
+  """Operations that devices could do while a program is compiled."""
+  platform = jax.devices()[0].platform
+  platform = platform if platform in _COMPILING_SECONDS else 'gpu'
+  rate = _OPERATIONS_PER_SECOND[platform] * jax.device_count()
+  return _COMPILING_SECONDS[platform] * rate
 
 
 def forward(weights: float, tokens: float) -> float:
@@ -146,7 +156,8 @@ def step_bytes(
     length: tokens of each.
     mesh: what the batch is sharded over, if its rows divide evenly.
     trained: whether gradients are taken: then every block's residual stream is
-      kept, and all logits are formed, in float32, as their gradients are.
+      kept, and logits, of all tokens at most, are formed in float32, as their
+      gradients are.
   """
   batch = axis_rules.sharding(('batch', 'sequence'), (rows, length), mesh)
   own = math.prod(batch.shard_shape((rows, length)))

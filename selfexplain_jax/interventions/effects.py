@@ -1,17 +1,27 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Effects: what really happens when cells are patched, batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
+import itertools
 
+from absl import logging
 import numpy as np
 
+from selfexplain_jax import estimate
 from selfexplain_jax import progress
+from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
+from selfexplain_jax.interventions import clean_run
 from selfexplain_jax.interventions import patch
+from selfexplain_jax.interventions import plan as plan_lib
 from selfexplain_jax.interventions import run
+from selfexplain_jax.interventions import tail
 from selfexplain_jax.models import decoder
+
+# Bytes of clean runs that are kept on a device at a time.
+_ROOM = 1 << 30
 
 # How far a margin may move where nothing is changed, but by another program:
 # in bfloat16 logits of a size of 20 are rounded to 0.1, several times.
@@ -95,73 +105,199 @@ def run_clean(
   batch: int = 512,
 ) -> Effects:
   """Runs prompts without a patch."""
-  rows = np.arange(len(tokens_NxT))
-  return _in_batches(
-    lambda chosen: run.run(model, tokens_NxT[chosen], length_N[chosen]),
-    rows,
-    batch,
-    'batches of prompts',
-  )
+
+  def one(chosen: np.ndarray) -> run.NextToken:
+    return run.run(model, tokens_NxT[chosen], length_N[chosen])
+
+  batches = ((one, rows) for rows in _in_rows(len(tokens_NxT), batch))
+  count = -(-len(tokens_NxT) // batch)
+  return _run(batches, count, len(tokens_NxT), 'batches of prompts')
 
 
 def run_patched(
   model: decoder.Decoder, cells: Cells, batch: int = 512
 ) -> Effects:
-  """Runs every cell with its patch.
+  """Runs every cell with its patch, in the way that takes less time.
 
   Raises:
     RuntimeError: if a cell was not written at exactly its layers: then no
       effect of this run means anything.
   """
+  if len(cells):
+    planned = plan(model, cells, batch)
+    more = (planned.programs - 1) * estimate.compiling()
+    if planned.operations + more < planned.whole:
+      return run_planned(model, cells, planned)
+  return run_whole(model, cells, batch)
 
-  def one(chosen: np.ndarray) -> run.NextToken:
-    some = cells.take(chosen)
-    patches = patch.build(
-      some.site,
-      some.first[:, None],
-      some.last[:, None],
-      some.position[:, None],
-      some.vector[:, None],
-    )
-    return run.run(model, some.tokens, some.length, patches)
 
-  rows = np.arange(len(cells))
-  effects = _in_batches(one, rows, batch, 'batches of cells')
-  asked = cells.last - cells.first + 1
-  if not np.array_equal(effects.written, asked):
-    wrong = int(np.argmax(effects.written != asked))
-    raise RuntimeError(
-      f'cell {wrong} was written {effects.written[wrong]} times: expected '
-      f'{asked[wrong]}, once for each of its layers'
-    )
+def plan(
+  model: decoder.Decoder,
+  cells: Cells,
+  batch: int = 512,
+  compiling: float | None = None,
+) -> plan_lib.Plan:
+  """Plans to run cells, at least one, from their layers and positions on.
+
+  Args:
+    model: the target.
+    cells: the cells.
+    batch: cells that are run at once, at most.
+    compiling: operations that take as long as compiling a program; those that
+      are to be expected of the devices if None.
+  """
+  prompts, prompt = np.unique(
+    np.c_[cells.length, cells.tokens], axis=0, return_inverse=True
+  )
+  layers, shards = model.config.layers, axis_rules.ways('batch')
+  return plan_lib.make(
+    *(model.config, prompts[:, 1:], prompts[:, 0], prompt),
+    *(tail.start(cells.site, cells.first, layers), cells.position),
+    batch=batch,
+    shards=shards,
+    room=_ROOM * shards,
+    compiling=estimate.compiling() if compiling is None else compiling,
+  )
+
+
+def run_planned(
+  model: decoder.Decoder, cells: Cells, planned: plan_lib.Plan
+) -> Effects:
+  """Runs every cell from its layer and position on.
+
+  Args:
+    model: the target.
+    cells: the cells.
+    planned: what `plan` gave for them.
+
+  Raises:
+    RuntimeError: as `run_patched`.
+  """
+  logging.info('Patching: %s', planned.text)
+  shards = axis_rules.ways('batch')
+  layers = model.config.layers
+  slot = np.full(layers, planned.slots, np.int32)
+  slot[list(planned.streams)] = np.arange(len(planned.streams))
+
+  def batches() -> Iterator[tuple[Callable, np.ndarray]]:
+    for part in planned.parts:
+      some = np.maximum(part.prompts, 0)
+      clean = clean_run.run(
+        *(model, planned.tokens[some], planned.length[some], slot),
+        slots=planned.slots,
+        layers=planned.kept,
+      )
+      for one in part.batches:
+        begin, width, place = one.begin, one.width, part.place
+
+        def tail_of(chosen, clean=clean, begin=begin, width=width, place=place):
+          return tail.run(
+            *(model, clean, place[chosen], _patches(cells.take(chosen))),
+            np.int32(begin),
+            width=width,
+            shards=shards,
+          )
+
+        yield tail_of, one.cells
+
+  count = sum(len(part.batches) for part in planned.parts)
+  effects = _run(batches(), count, len(cells), 'batches of cells')
+  idle = tail.idle(cells.site, cells.last, cells.position, cells.length, layers)
+  _require_written(effects.written, cells.last - cells.first + 1 - idle)
   return effects
 
 
-def _in_batches(one, rows: np.ndarray, batch: int, what: str) -> Effects:
-  """Runs rows in batches of one shape, one batch ahead of the reading.
+def run_whole(
+  model: decoder.Decoder, cells: Cells, batch: int = 512
+) -> Effects:
+  """Runs every cell's whole prompt with its patch, whatever work that takes.
+
+  Raises:
+    RuntimeError: as `run_patched`.
+  """
+
+  def one(chosen: np.ndarray) -> run.NextToken:
+    some = cells.take(chosen)
+    return run.run(model, some.tokens, some.length, _patches(some))
+
+  batches = ((one, rows) for rows in _in_rows(len(cells), batch))
+  count = -(-len(cells) // batch)
+  effects = _run(batches, count, len(cells), 'batches of cells')
+  _require_written(effects.written, cells.last - cells.first + 1)
+  return effects
+
+
+def _patches(cells: Cells) -> patch.Patches:
+  return patch.build(
+    cells.site,
+    cells.first[:, None],
+    cells.last[:, None],
+    cells.position[:, None],
+    cells.vector[:, None],
+  )
+
+
+def _require_written(written: np.ndarray, asked: np.ndarray) -> None:
+  if not np.array_equal(written, asked):
+    wrong = int(np.argmax(written != asked))
+    raise RuntimeError(
+      f'cell {wrong} was written {written[wrong]} times: expected '
+      f'{asked[wrong]}, once for each of its layers'
+    )
+
+
+def _in_rows(count: int, batch: int) -> Iterator[np.ndarray]:
+  """Yields rows in batches of one size, which -1 fills up."""
+  for start in range(0, count, batch):
+    rows = np.full(batch, -1)
+    rows[: count - start] = np.arange(start, min(start + batch, count))
+    yield rows
+
+
+def _run(
+  batches: Iterator[tuple[Callable[[np.ndarray], run.NextToken], np.ndarray]],
+  count: int,
+  rows: int,
+  what: str,
+) -> Effects:
+  """Runs batches, one ahead of the reading.
+
+  Args:
+    batches: what runs each, and its rows; -1 for none.
+    count: of batches.
+    rows: of all.
+    what: they are.
 
   Raises:
     preemption.Preempted: before the next batch, if the job was asked to leave.
   """
-  found: list[Effects] = []
-  starts = range(0, len(rows), batch)
+  found = Effects(
+    *(np.zeros(rows, dtype) for dtype in (np.int32, np.float32, np.int32))
+  )
   pending = None
-  for start in progress.track([*starts, None], len(starts) + 1, what):
+  for batch in progress.track(
+    itertools.chain(batches, [None]), count + 1, what
+  ):
     preemption.check()  # A run keeps nothing: all of it is done again.
     running = None
-    if start is not None:
-      chosen = rows[start : start + batch]
-      running = (one(np.resize(chosen, batch)), len(chosen))
+    if batch is not None:
+      one, chosen = batch
+      there = chosen >= 0
+      # Another row is done twice in place of none.
+      running = one(np.where(there, chosen, chosen[there][0])), there, chosen
     if pending is not None:
-      found.append(_read(*pending))
+      _read(found, *pending)
     pending = running
-  return join(found)
+  return found
 
 
-def _read(made: run.NextToken, count: int) -> Effects:
-  """Waits for a batch and drops the rows that filled it up."""
-  token, margin, written = hosts.fetch((made.token, made.margin, made.written))
-  return Effects(token[:count], margin[:count], written[:count])
+def _read(
+  found: Effects, made: run.NextToken, there: np.ndarray, chosen: np.ndarray
+) -> None:
+  """Waits for a batch and keeps what it found."""
+  values = hosts.fetch((made.token, made.margin, made.written))
+  for field, value in zip(dataclasses.fields(Effects), values, strict=True):
+    getattr(found, field.name)[chosen[there]] = value[there]
 
 
 def self_patch_canary(

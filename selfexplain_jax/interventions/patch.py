@@ -70,12 +70,16 @@ class Patches:
       & (self.position < length)
     )
     vector = self.vector.astype(value.dtype)
-    row = jnp.arange(value.shape[0], dtype=jnp.int32)[:, None]
-    # A position past the end is dropped by the scatter: that is "not here".
+    # By row, so that each device writes its own. A position past the end is
+    # dropped by the scatter: that is "not here".
     where = jnp.where(here & (self.mode == REPLACE), self.position, length)
-    value = value.at[row, where].set(vector, mode='drop')
+    value = jax.vmap(lambda x, at, v: x.at[at].set(v, mode='drop'))(
+      value, where, vector
+    )
     where = jnp.where(here & (self.mode == ADD), self.position, length)
-    value = value.at[row, where].add(vector, mode='drop')
+    value = jax.vmap(lambda x, at, v: x.at[at].add(v, mode='drop'))(
+      value, where, vector
+    )
     return written + jnp.sum(here, 1, dtype=jnp.int32), value
 
 

@@ -192,6 +192,7 @@ def block(
   attend: Any,
   visit: Any,
   adapter: Adapter | None = None,
+  only_B: jax.Array | None = None,
 ) -> jax.Array:
   """One block.
 
@@ -204,37 +205,45 @@ def block(
       heads' outputs [B, T, H * W]; it owns the mask and any cache.
     visit: maps (site name, value) to the value to go on with.
     adapter: of this one block, without the leading layer axis.
+    only_B: i32, the one position of each row that is wanted after the block:
+      the others get no more than a key and a value. None for all.
 
   Returns:
-    The residual stream after the block.
+    The residual stream after the block, [B, T, D], or [B, 1, D].
   """
   norm = functools.partial(rms_norm, config)
+
+  def wanted(x: jax.Array) -> jax.Array:
+    if only_B is None:
+      return x
+    one = jax.vmap(lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, 1))
+    return one(jnp.broadcast_to(x, (len(only_B), *x.shape[1:])), only_B)
 
   def product(x: jax.Array, name: str) -> jax.Array:
     own = linear(x, getattr(layer, name))
     return own if adapter is None else own + adapter.added(name, x)
 
-  x = visit('resid_pre', x_BxTxD)
-  batch, length, _ = x.shape
+  def by_head(x: jax.Array, name: str) -> jax.Array:
+    return product(x, name).reshape(*x.shape[:2], -1, config.head_width)
 
+  x = visit('resid_pre', x_BxTxD)
   h = norm(x, layer.attention_norm[...])
-  heads = (batch, length, -1, config.head_width)
-  query = product(h, 'query').reshape(heads)
-  key = product(h, 'key').reshape(heads)
-  value = product(h, 'value').reshape(heads)
+  query = by_head(wanted(h), 'query')
+  key, value = by_head(h, 'key'), by_head(h, 'value')
   if layer.query_norm is not None and layer.key_norm is not None:
     query = norm(query, layer.query_norm[...])
     key = norm(key, layer.key_norm[...])
   kv_axes = ('batch', 'sequence', 'activation_kv_heads', None)
   query = axis_rules.constrain(
-    attention.rotate(query, turn), 'batch', 'sequence', 'activation_heads', None
+    attention.rotate(query, jax.tree.map(wanted, turn)),
+    *('batch', 'sequence', 'activation_heads', None),
   )
   key = axis_rules.constrain(attention.rotate(key, turn), *kv_axes)
   value = axis_rules.constrain(value, *kv_axes)
   added = product(attend(query, key, value), 'output')
   if layer.attention_post_norm is not None:
     added = norm(added, layer.attention_post_norm[...])
-  x = visit('resid_mid', x + visit('attn_out', added))
+  x = visit('resid_mid', wanted(x) + visit('attn_out', added))
 
   h = norm(x, layer.mlp_norm[...])
   h = _ACTIVATIONS[config.activation](product(h, 'gate')) * product(h, 'up')
@@ -291,6 +300,7 @@ def forward(
   embeddings_BxTxD: jax.Array | None = None,
   tap: Tap | None = None,
   adapter: Adapter | None = None,
+  layers: jax.Array | None = None,
 ) -> tuple[jax.Array, Any]:
   """Runs the decoder over whole sequences, padded on the right.
 
@@ -304,6 +314,8 @@ def forward(
       an explainer with vectors injected.
     tap: reads and writes at every site.
     adapter: of the layers, one at a time; without it they are the model's.
+    layers: i32[], how many of the layers are run, from the first one on; has no
+      gradients. All, and with them, if None.
 
   Returns:
     The hidden states after the final norm, [B, T, D], to be given to `unembed`
@@ -326,15 +338,26 @@ def forward(
     model.config.remat,
   )
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
-  (x, state), _ = jax.lax.scan(
-    step,
-    (x, state),
-    (model.layers, adapter, indices, attention.window_sizes(model.config)),
-  )
+  windows = attention.window_sizes(model.config)
+  stacked = (model.layers, adapter, indices, windows)
+  if layers is None:
+    (x, state), _ = jax.lax.scan(step, (x, state), stacked)
+  else:
+    x, state = jax.lax.fori_loop(
+      0, layers, lambda i, carry: step(carry, one_of(stacked, i))[0], (x, state)
+    )
   x = rms_norm(model.config, x, model.final_norm[...])
   if tap is not None:
     state, x = tap.visit(state, 'final_norm', zero, x)
   return x, state
+
+
+def one_of(stacked: Any, index: Any) -> Any:
+  """Takes what is of one layer, whose number need not be known."""
+  return jax.tree.map(
+    lambda each: jax.lax.dynamic_index_in_dim(each, index, keepdims=False),
+    stacked,
+  )
 
 
 def _rematerialised(step: Callable, remat: str) -> Callable:

@@ -29,6 +29,7 @@ from selfexplain_jax.explainer import injection
 from selfexplain_jax.explainer import layer_blocks
 from selfexplain_jax.explainer import train_step
 from selfexplain_jax.interventions import capture as capture_lib
+from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.interventions import patch as patch_lib
 from selfexplain_jax.interventions import run
 from selfexplain_jax.models import attention
@@ -103,7 +104,8 @@ def _training(
   random = np.random.default_rng(1)
   width, other, rows = model.config.width, 12, len(tokens)
   questions = {
-    **text,
+    'tokens': tokens,
+    'answers': jnp.broadcast_to(positions[:-1], (rows, len(positions) - 1)),
     'segments': jnp.ones_like(tokens),
     'positions': jnp.broadcast_to(positions, tokens.shape),
     'vectors': jnp.ones((rows, 1, width), jnp.float32),
@@ -217,6 +219,19 @@ def _results(
         model, tokens, length, new_tokens=8, end_id=-1
       ),
     }
+    cells = effects_lib.Cells(
+      tokens=np.tile(np.asarray(tokens), (2, 1)),
+      length=np.tile(np.asarray(length), 2),
+      first=np.arange(2 * batch, dtype=np.int32) % 2,
+      last=np.ones(2 * batch, np.int32),
+      position=np.arange(2 * batch, dtype=np.int32) % 4,
+      vector=random.normal(size=(2 * batch, model.config.width)),
+      site='resid_post',
+    )
+    planned = effects_lib.run_planned(
+      model, cells, effects_lib.plan(model, cells, 8)
+    )
+    out['planned'] = planned.token, planned.margin
     out['training'], notes = _training(model, tokens)
     _, stored = releases.by_layer(directory / 'dictionaries')
     sae = stored[0].load()

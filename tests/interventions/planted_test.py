@@ -117,6 +117,13 @@ def _said(made):
   return [planted.TOKENIZER.token(int(token)) for token in made.token]
 
 
+def _run_planned(model, cells, batch):
+  return effects.run_planned(model, cells, effects.plan(model, cells, batch))
+
+
+_WAYS = (effects.run_whole, _run_planned)
+
+
 class CleanTest(parameterized.TestCase):
   def test_answers(self):
     prompts = [_words(text) for text, _ in _ANSWERS]
@@ -213,6 +220,10 @@ class PatchTest(parameterized.TestCase):
   )
   def test_every_position_and_layer(self, model, turn, sites):
     """Each activation of one prompt in place of another's, by the rule."""
+    for run_cells in _WAYS:
+      self._patch_everywhere(run_cells, model, turn, sites)
+
+  def _patch_everywhere(self, run_cells, model, turn, sites):
     texts = (
       'the capital of france is',
       'the capital of italy is',
@@ -241,13 +252,14 @@ class PatchTest(parameterized.TestCase):
       cells = _cells(
         [prompts[i] for i in n], site.name, layer, layer, position, vectors
       )
-      made = effects.run_patched(model, cells, _BATCH)
+      made = run_cells(model, cells, _BATCH)
       self.assertEqual(_said(made), expected, site.name)
       np.testing.assert_allclose(made.margin, planted.MARGIN, atol=1e-3)
       answers.update(expected)
     self.assertEqual(answers, {'paris', 'rome', 'unknown'})
 
-  def test_by_hand(self):
+  @parameterized.parameters(*_WAYS)
+  def test_by_hand(self, run_cells):
     """The claims of the fixture's docstring, without its functions."""
     france = _words('the capital of france is')
     stream = _captured(_MODEL, [_words('the capital of italy is'), france])[
@@ -278,14 +290,15 @@ class PatchTest(parameterized.TestCase):
       position,
       stream[np.array(depth), 0, np.array(source)],
     )
-    made = effects.run_patched(_MODEL, cells, _BATCH)
+    made = run_cells(_MODEL, cells, _BATCH)
     for said, margin, wanted in zip(_said(made), made.margin, answers):
       if wanted is None:
         self.assertEqual(margin, 0)
       else:
         self.assertEqual((said, round(float(margin), 2)), (wanted, 10.0))
 
-  def test_blocks_of_layers(self):
+  @parameterized.parameters(*_WAYS)
+  def test_blocks_of_layers(self, run_cells):
     """A vector of the lookup acts if its first layer is written, or never."""
     france = _words('the capital of france is')
     vector = sum(
@@ -295,7 +308,7 @@ class PatchTest(parameterized.TestCase):
     blocks = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
     first, last = zip(*blocks)
     cells = _cells([france] * len(blocks), 'resid_post', first, last, 4, vector)
-    made = effects.run_patched(_MODEL, cells, _BATCH)
+    made = run_cells(_MODEL, cells, _BATCH)
     self.assertEqual(_said(made), ['madrid'] * 3 + ['paris'] * 3)
 
 
@@ -327,7 +340,8 @@ class ExchangeTest(parameterized.TestCase):
     self.assertEqual(_said(made), [value for *_, value in removed])
     np.testing.assert_allclose(made.margin, planted.MARGIN, atol=1e-3)
 
-  def test_exchanging_the_embedding_is_exchanging_the_word(self):
+  @parameterized.parameters(*_WAYS)
+  def test_exchanging_the_embedding_is_exchanging_the_word(self, run_cells):
     prompts = [_words(text) for text, *_ in _EXCHANGES]
     vectors = [
       planted.direction(f'token {word}') + planted.direction('constant')
@@ -335,7 +349,7 @@ class ExchangeTest(parameterized.TestCase):
     ]
     position = [position for _, position, *_ in _EXCHANGES]
     cells = _cells(prompts, 'embed', 0, 0, position, np.stack(vectors))
-    made = effects.run_patched(_MODEL, cells, _BATCH)
+    made = run_cells(_MODEL, cells, _BATCH)
     self.assertEqual(_said(made), [value for *_, value in _EXCHANGES])
 
 

@@ -1,0 +1,109 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Tests of plans of patched runs against counting cell by cell."""
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+from selfexplain_jax.interventions import plan as plan_lib
+from selfexplain_jax.models import config as config_lib
+
+LAYERS, PADDED = 5, 12
+CONFIG = config_lib.DecoderConfig(40, 16, LAYERS, 2, 1, 8, 24)
+
+
+def _sweep(prompts=9):
+  """Returns prompt, layer and position of every cell, and prompts' lengths."""
+  length = np.random.default_rng(0).integers(4, PADDED + 1, prompts)
+  cells = [
+    (prompt, begin, position)
+    for prompt in range(prompts)
+    for begin in range(1, LAYERS + 1)
+    for position in range(length[prompt])
+  ]
+  return *np.array(cells).T, length
+
+
+def _plan(prompt, begin, position, length, **more):
+  sizes = dict(batch=8, shards=1, room=1 << 30, compiling=0.0)
+  tokens = np.zeros((len(length), PADDED), np.int32)
+  return plan_lib.make(
+    *(CONFIG, tokens, length, prompt, begin, position), **{**sizes, **more}
+  )
+
+
+class PlanTest(parameterized.TestCase):
+  @parameterized.parameters(
+    dict(),
+    dict(batch=1),
+    dict(batch=100),
+    dict(shards=3, batch=12),
+    dict(room=40_000),
+    dict(room=50_000, shards=2),
+    dict(compiling=1e6),
+  )
+  def test_every_cell_is_run_once_from_where_it_has_to_be(self, **more):
+    prompt, begin, position, length = _sweep()
+    shards = more.get('shards', 1)
+    plan = _plan(prompt, begin, position, length, **more)
+    seen = []
+    for part in plan.parts:
+      of_shard = part.prompts.reshape(shards, -1)
+      for batch in part.batches:
+        self.assertEqual(batch.cells.size, plan.parts[0].batches[0].cells.size)
+        self.assertLessEqual(batch.cells.size, more.get('batch', 8))
+        for shard, cells in enumerate(batch.cells.reshape(shards, -1)):
+          for cell in cells[cells >= 0]:
+            seen.append(int(cell))
+            self.assertGreaterEqual(begin[cell], batch.begin)
+            run = length[prompt[cell]] - batch.width
+            self.assertGreaterEqual(position[cell], run)
+            place = part.place[cell]
+            self.assertEqual(of_shard[shard, place], prompt[cell])
+    self.assertSequenceEqual(sorted(seen), range(len(prompt)))
+    if 'room' in more:
+      self.assertGreater(len(plan.parts), 1)
+      self.assertLessEqual(plan.bytes, more['room'])
+
+  def test_counts_what_is_needed_cell_by_cell(self):
+    prompt, begin, position, length = _sweep(prompts=3)
+    plan = _plan(prompt, begin, position, length)
+    needed = 0
+    # Weights of a block: queries, keys, values, outputs, and the MLP.
+    query, key, mlp = 16 * 16, 2 * 16 * 8, 3 * 16 * 24
+    for p, b, q in zip(prompt, begin, position, strict=True):
+      for layer in range(b, LAYERS):
+        for place in range(q, length[p]):
+          if layer < LAYERS - 1 or place == length[p] - 1:
+            needed += 2 * (2 * query + mlp) + 4 * 16 * (place + 1)
+          needed += 2 * key
+      needed += 2 * 16 * 40
+    self.assertAlmostEqual(plan.needed / needed, 1, places=6)
+    self.assertGreater(plan.operations, plan.needed)
+    self.assertGreater(plan.whole, 3 * plan.operations)
+
+  def test_costly_programs_are_fewer(self):
+    sweep = _sweep()
+    every = _plan(*sweep)
+    few = _plan(*sweep, compiling=every.operations)
+    self.assertGreater(every.programs, PADDED / 2)
+    self.assertEqual(few.programs, 2)
+    self.assertGreater(few.operations, every.operations)
+
+  def test_devices_begin_together(self):
+    prompt, begin, position, length = _sweep(prompts=64)
+    one = _plan(prompt, begin, position, length, batch=64)
+    eight = _plan(prompt, begin, position, length, batch=64, shards=8)
+    self.assertLess(eight.operations, 1.3 * one.operations)
+
+  def test_cells_of_logits_alone(self):
+    plan = _plan(
+      np.array([0]), np.array([LAYERS]), np.array([2]), np.array([4])
+    )
+    self.assertEqual(plan.streams, ())
+    self.assertEqual(plan.slots, 1)
+    self.assertEqual(plan.needed, 2 * 16 * 40)
+
+
+if __name__ == '__main__':
+  absltest.main()
