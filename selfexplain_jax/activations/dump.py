@@ -1,8 +1,10 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Dumps activations at chosen positions of prompts into a store."""
 
+import collections
+from collections.abc import Callable, Iterable, Iterator
+import concurrent.futures
 import dataclasses
-import functools
 
 import jax
 import numpy as np
@@ -15,8 +17,9 @@ from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
-from selfexplain_jax.interventions import run
 from selfexplain_jax.models import decoder
+
+_AHEAD = 1  # Batches that are under way while one is written.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +78,10 @@ def dump(
 
   # Prompts are read in the same batches whatever is left to do. Of prompts of
   # one length these are the shards; else shards begin and end within batches.
-  @functools.lru_cache(maxsize=1)
+  def batches(shard: int) -> range:
+    first, end = plan.spec.shard_range(shard, plan.rows)
+    return range(prompt_R[first] // size, prompt_R[end - 1] // size + 1)
+
   def read(batch: int) -> dict[str, jax.Array]:
     """Activations of some prompts by site, [C, B, Q, D] or [B, Q, D]."""
     chosen = np.arange(batch * size, min((batch + 1) * size, len(prompts)))
@@ -84,42 +90,74 @@ def dump(
     wanted = capture.build(
       model.config, plan.spec.sites, plan.spec.layers, positions_NxQ[filled]
     )
-    found = run.run(model, tokens_NxT[filled], lengths_N[filled], None, wanted)
-    return hosts.gathered(found.captured)
+    found = hosts.gathered(capture.run(model, tokens_NxT[filled], wanted))
+    if batch in own_batches:
+      for array in found.values():
+        array.copy_to_host_async()
+    return found
 
-  store = writer.StoreWriter(directory, plan.spec, plan.rows)
-  shards = plan.spec.shards(plan.rows)
-  done = store.completed_shards()
-  left = [shard for shard in range(shards) if shard not in done]
-  for number, shard in enumerate(progress.track(left, len(left), 'shards')):
+  def rows_of(
+    shard: int, found: dict[int, dict[str, jax.Array]]
+  ) -> dict[str, np.ndarray]:
+    """The arrays of a shard, from the batches that have its rows."""
     chosen = slice(*plan.spec.shard_range(shard, plan.rows))
     prompt, place = prompt_R[chosen], place_R[chosen]
-    batches = range(prompt[0] // size, prompt[-1] // size + 1)
-    if number % hosts.count() != hosts.index():  # Another process writes it.
-      for batch in batches:
-        read(batch)
-      preemption.check()
-      continue
     position = positions_NxQ[prompt, place]
     arrays = {
       'token_id': tokens_NxT[prompt, position],
       'document': prompt.astype(np.int64),
       'position': position,
     }
-    parts: dict[str, list[np.ndarray]] = {site: [] for site in plan.spec.sites}
-    for batch in batches:
+    for site in plan.spec.sites:
+      shape = (len(prompt), *plan.spec.item_shape(site))
+      arrays[site] = np.empty(shape, plan.spec.item_dtype(site))
+    for batch, sites in found.items():
       own = prompt // size == batch
-      for site, found in jax.device_get(read(batch)).items():
-        values = (
-          np.moveaxis(found, 0, 2) if site in plan.spec.layered else found
-        )
-        parts[site].append(values[prompt[own] % size, place[own]])
-    for site, values_ in parts.items():
-      dtype = plan.spec.item_dtype(site)
-      arrays[site] = np.concatenate(values_).astype(dtype)
-    store.write_shard(shard, arrays)
-    preemption.check()
+      for site, captured in jax.device_get(sites).items():
+        if site in plan.spec.layered:
+          captured = np.moveaxis(captured, 0, 2)
+        arrays[site][own] = captured[prompt[own] % size, place[own]]
+    return arrays
+
+  store = writer.StoreWriter(directory, plan.spec, plan.rows)
+  shards = plan.spec.shards(plan.rows)
+  done = store.completed_shards()
+  left = [shard for shard in range(shards) if shard not in done]
+  own_shards = left[hosts.index() :: hosts.count()]
+  own_batches = {batch for shard in own_shards for batch in batches(shard)}
+  # Devices are at the next batch while what they have read leaves them and is
+  # written; of all this no more than a few batches are held at a time.
+  ahead = _ahead(read, dict.fromkeys(b for s in left for b in batches(s)))
+  found: dict[int, dict[str, jax.Array]] = {}
+  with concurrent.futures.ThreadPoolExecutor(1) as writing:
+    written: concurrent.futures.Future[None] | None = None
+    for number, shard in enumerate(progress.track(left, len(left), 'shards')):
+      found = {
+        batch: found[batch] if batch in found else next(ahead)
+        for batch in batches(shard)
+      }
+      if number % hosts.count() == hosts.index():
+        arrays = rows_of(shard, found)
+        if written is not None:
+          written.result()
+        written = writing.submit(store.write_shard, shard, arrays)
+      # Else another process writes it.
+      preemption.check()
+    if written is not None:
+      written.result()
   store.finish()
+
+
+def _ahead(
+  read: Callable[[int], dict[str, jax.Array]], batches: Iterable[int]
+) -> Iterator[dict[str, jax.Array]]:
+  """Yields what is read of each batch, of which the next is under way."""
+  waiting = collections.deque[dict[str, jax.Array]]()
+  for batch in batches:
+    waiting.append(read(batch))
+    if len(waiting) > _AHEAD:
+      yield waiting.popleft()
+  yield from waiting
 
 
 def _positions(

@@ -11,6 +11,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import decoder
 from selfexplain_jax.models import sites as sites_lib
 
 
@@ -104,3 +105,27 @@ def build(
     slots=len(layers),
     shape=(config.width, config.dtype),
   )
+
+
+@jax.jit
+def run(
+  model: decoder.Decoder, tokens_BxT: jax.Array, capture: Capture
+) -> dict[str, jax.Array]:
+  """Runs sequences as far as anything is read of them; forms no logits.
+
+  Args:
+    model: the decoder.
+    tokens_BxT: i32, padded on the right with any id.
+    capture: what to read, for the same B sequences.
+
+  Returns:
+    Activations by site, [C, B, Q, D], or [B, Q, D] without a layer axis.
+  """
+  every = model.config.layers
+  last = jnp.zeros((), jnp.int32)
+  if any(sites_lib.site(site).layered for site in capture.sites):
+    read = capture.slot < capture.slots
+    last = jnp.max(jnp.where(read, jnp.arange(1, every + 1), 0))
+  if 'final_norm' in capture.sites:
+    last = jnp.full((), every, jnp.int32)
+  return decoder.forward(model, tokens_BxT, tap=capture, layers=last)[1]

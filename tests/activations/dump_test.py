@@ -3,6 +3,7 @@
 
 import dataclasses
 import pathlib
+import time
 from unittest import mock
 
 from absl.testing import absltest
@@ -155,7 +156,7 @@ class DumpTest(absltest.TestCase):
     self.assertEqual(row, store.rows)
 
   def test_prompts_of_two_shards_are_read_once(self):
-    with mock.patch.object(dump.run, 'run', wraps=dump.run.run) as ran:
+    with mock.patch.object(dump.capture, 'run', wraps=dump.capture.run) as ran:
       self.uneven(self.folder)
     self.assertEqual(ran.call_count, 2)
     # What is left after a failure comes out the same.
@@ -164,6 +165,34 @@ class DumpTest(absltest.TestCase):
       (self.folder / name).unlink()
     self.uneven(self.folder)
     self.assertEqual(fixtures.tree(self.folder), whole)
+
+  def test_reading_waits_for_writing(self):
+    """However slow the store is, few batches are held."""
+    prompts = dataclasses.replace(
+      PROMPTS, ids=[[1, 2, 3]] * 30, positions={}, group=['g'] * 30
+    )
+    spec = dataclasses.replace(PLAN.spec, rows_per_shard=PER_SHARD * 2)
+    plan = dataclasses.replace(PLAN, spec=spec, rows=60)
+    read, wrote, most = [0], [0], [0]
+    real_read, real_write = dump.capture.run, writer.StoreWriter.write_shard
+
+    def run(*args):
+      read[0] += 1
+      most[0] = max(most[0], read[0] - wrote[0])
+      return real_read(*args)
+
+    def write_shard(self, index, arrays):
+      time.sleep(0.05)
+      real_write(self, index, arrays)
+      wrote[0] += 1
+
+    with (
+      mock.patch.object(dump.capture, 'run', run),
+      mock.patch.object(writer.StoreWriter, 'write_shard', write_shard),
+    ):
+      dump.dump(MODEL, prompts, plan, self.folder)
+    self.assertEqual((read[0], wrote[0]), (10, 10))
+    self.assertBetween(most[0], 2, 4)
 
   def test_goes_on_after_the_last_whole_shard(self):
     whole = self.folder.with_name('whole')

@@ -3,6 +3,7 @@
 
 from absl.testing import absltest
 from absl.testing import parameterized
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -41,6 +42,28 @@ class CaptureTest(parameterized.TestCase):
           bound = 1e-5 * np.abs(expected).max()
           np.testing.assert_allclose(found, expected, 0, bound, err_msg=site)
 
+  @parameterized.parameters(
+    (('resid_post', 'embed'), (1, 0), 2),
+    (('attn_out',), (0,), 1),
+    (('resid_pre',), (2,), 3),
+    (('embed',), (0, 1, 2), 0),
+    (('final_norm', 'resid_mid'), (0,), 3),
+  )
+  def test_runs_no_layer_after_the_last_that_is_read(self, sites, layers, ran):
+    model = tiny.model()
+    tokens = np.random.default_rng(0).integers(0, 40, (3, 8)).astype(np.int32)
+    capture = capture_lib.build(model.config, sites, layers, _POSITIONS)
+    whole = run.run(model, tokens, jnp.full(3, 8, jnp.int32), capture=capture)
+    # What is run of the broken layers shows.
+    broken = jax.tree.map(lambda x: x, model)
+    broken.layers = jax.tree.map(
+      lambda p: p.at[ran:].set(jnp.nan), model.layers
+    )
+    found = capture_lib.run(broken, tokens, capture)
+    self.assertEqual(set(found), set(sites))
+    for site, values in found.items():
+      np.testing.assert_array_equal(values, whole.captured[site], site)
+
   def test_layers_and_positions_are_data(self):
     model = tiny.model()
     tokens, length = jnp.ones((3, 8), jnp.int32), jnp.full(3, 8, jnp.int32)
@@ -50,8 +73,10 @@ class CaptureTest(parameterized.TestCase):
         model.config, ('resid_post',), layers, _POSITIONS * (layers[0] > 0)
       )
       run.run(model, tokens, length, capture=capture)
-      before = before or run.run._cache_size()
-    self.assertEqual(run.run._cache_size(), before)
+      capture_lib.run(model, tokens, capture)
+      sizes = run.run._cache_size(), capture_lib.run._cache_size()
+      before = before or sizes
+    self.assertEqual(sizes, before)
 
   @parameterized.parameters(
     ((0, 3), ('resid_post',), 'layer 3: expected 0 to 2'),
