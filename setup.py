@@ -15,6 +15,7 @@ RUNTIME = (
   'absl-py>=2.3,<3',
   'etils[epath]>=1.13,<2',
   'flax>=0.12.8,<0.13',
+  'google-crc32c>=1.6,<2',
   'grain>=0.2.18,<0.3',
   'huggingface_hub>=1',
   'jax>=0.10.2,<0.12',

@@ -1,12 +1,12 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Reads an activation store, and refuses one that is not whole."""
 
+import google_crc32c
 import numpy as np
 import tensorstore as ts
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
 
@@ -104,7 +104,7 @@ def _verify(directory: files.PathLike, manifest: manifest_lib.Manifest) -> None:
       found = kvstore.read(name).result()
       if found.state != 'value':
         raise errors.InputError(f'{where} is missing: expected a file {name}')
-      crc = checksum.crc32c(found.value)
+      crc = google_crc32c.value(found.value)
       if crc != expected:
         raise errors.InputError(
           f'{where} fails its checksum: {name} has crc32c {crc}, expected '

@@ -10,12 +10,12 @@ as they are checked, and are mapped from there.
 import shutil
 import tempfile
 
+import google_crc32c
 import numpy as np
 import tensorstore as ts
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
 from selfexplain_jax.distributed import hosts
 
@@ -120,7 +120,7 @@ def _copy(array: ts.TensorStore, where: str) -> tuple[np.ndarray, int]:
           f'{where} cannot be read: {layout.reason(e)}'
         ) from e
       content = read.astype('<f4').tobytes()
-      crc = checksum.crc32c(content, crc)
+      crc = google_crc32c.extend(crc, content)
       scratch.write(content)
     scratch.flush()
     mapped = np.memmap(scratch, '<f4', 'r', shape=(rows, width))
@@ -148,5 +148,5 @@ def _crc32c(vectors_RxD: np.ndarray) -> int:
   """CRC-32C of the values, row after row, each a little-endian float32."""
   crc = 0
   for part in _parts(*vectors_RxD.shape):
-    crc = checksum.crc32c(vectors_RxD[part].astype('<f4').tobytes(), crc)
+    crc = google_crc32c.extend(crc, vectors_RxD[part].astype('<f4').tobytes())
   return crc

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import math
 from typing import Any
 
+import google_crc32c
 import numpy as np
 import tensorstore as ts
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax.activations import checksum
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
 from selfexplain_jax.distributed import hosts
@@ -99,7 +99,7 @@ class StoreWriter:
         'index': index,
         'rows': stop - start,
         'crc32c': {
-          name: checksum.crc32c(self._kvstore.read(name).result().value)
+          name: google_crc32c.value(self._kvstore.read(name).result().value)
           for name in self._spec.shard_files(index)
         },
         'moments': moments,
@@ -179,7 +179,7 @@ class StoreWriter:
   def _is_complete(self, index: int) -> bool:
     record = self._record(index)
     return record is not None and all(
-      checksum.crc32c(self._kvstore.read(name).result().value) == crc
+      google_crc32c.value(self._kvstore.read(name).result().value) == crc
       for name, crc in record[0].crc32c.items()
     )
 
