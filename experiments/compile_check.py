@@ -49,6 +49,7 @@ def get_config(which: str = 'llama3_1_8b/lora') -> ml_collections.ConfigDict:
     clip_norm=1.0,
   )
   config.vectors = 8  # Shown in a row.
+  config.answers = config.length // 2  # Tokens of a row that are of answers.
   config.positions = 4  # Read of each prompt, of all layers.
   config.new_tokens = 32  # Of an answer.
   config.dictionary_layers = 1

@@ -42,6 +42,7 @@ def run(
     accumulate=1,
     new_tokens=1,
     positions=1,
+    answers=0,
   )
   # What is compiled, and for which chips.
   chip = slices.chip(_TOPOLOGY.value)

@@ -211,6 +211,8 @@ def run(
         config.batch + config.replay.batch,
         config.row_length,
         config.lora_rank,
+        answers=config.batch * rows.most_answers
+        + config.replay.batch * config.row_length,
       ),
       profile=loop.Profile(**config.profile),
       restore_from=config.restore_from,

@@ -51,7 +51,7 @@ def check(
   }
   total = sum(held.values()) - 2 * held['aliased']
   a_slice = chips_in_all // num_slices if num_slices > 1 else None
-  costs = costs_lib.count(compiled.as_text() or '', slice_chips=a_slice)
+  costs = costs_lib.count(compiled.as_text() or '', program.trips, a_slice)
   least = roofline_lib.roofline(costs, chip)
   return {
     'fits': total <= chip.memory,

@@ -48,6 +48,7 @@ class Program:
     operations: of matrix products in a run, over all chips, by formula; what is
       computed again is counted.
     arguments: of the program, abstract, with their shardings.
+    trips: how often loops run whose number is an argument.
   """
 
   lower: Callable[[], jax.stages.Lowered]
@@ -55,6 +56,7 @@ class Program:
   count: int
   operations: float
   arguments: Any
+  trips: int = 1
 
 
 def program(
@@ -75,8 +77,8 @@ def program(
   stages: dict[str, Callable[..., Program]] = {
     'full': _train,
     'lora': _train,
-    'capture': _run,
-    'patch': _run,
+    'capture': _capture,
+    'patch': _patch,
     'decode': _decode,
     'dictionary': _dictionary,
   }
@@ -169,14 +171,16 @@ def _train(
       name: whole((rows, length), jnp.int32)
       for name in ('tokens', 'segments', 'positions')
     },
-    'weights': whole((rows, length), jnp.float32),
+    'answers': whole((rows, config.answers), jnp.int32),
     'vectors': whole((rows, config.vectors, shape.width), jnp.float32),
     'vector_blocks': whole((rows, config.vectors), jnp.int32),
   }
   step: Any = train_step.make_step(
     optimizer, injection, 0.0, base, config.accumulate
   )
-  operations = flops.training(shape, rows, length, rank, causal=False)
+  operations = flops.training(
+    shape, rows, length, rank, causal=False, answers=rows * config.answers
+  )
   if shape.remat == 'full':
     operations += flops.again(shape, rows, length)
     if rank:
@@ -186,49 +190,52 @@ def _train(
   return Program(lower, 'tokens', rows * length, operations, arguments)
 
 
-def _run(
+def _capture(
   config: ml_collections.ConfigDict,
   shape: config_lib.DecoderConfig,
   mesh: mesh_lib.AnyMesh,
 ) -> Program:
-  """A forward pass that reads activations, or patches one cell a row."""
+  """A forward pass that reads activations of all layers."""
   rows, length = config.rows_per_chip * mesh.size, config.length
   whole = functools.partial(_same, mesh=mesh)
-  patches = capture = None
-  unit = 'cells'
-  if config.stage == 'patch':
-    one = np.zeros((1, 1), np.int32)
-    vector = np.zeros((1, 1, shape.width), np.float32)
-    patches = jax.tree.map(
-      lambda x: whole((rows, *x.shape[1:]), x.dtype),
-      jax.eval_shape(
-        lambda: patch_lib.build('resid_post', one, one, one, vector)
-      ),
-    )
-  else:
-    unit = 'prompts'
-    capture = jax.tree.map(
-      lambda x: whole(x.shape, x.dtype),
-      jax.eval_shape(
-        lambda: capture_lib.build(
-          shape,
-          ('resid_post',),
-          tuple(range(shape.layers)),
-          np.zeros((rows, config.positions), np.int32),
-        )
-      ),
-    )
+  positions = np.zeros((rows, config.positions), np.int32)
+  every = tuple(range(shape.layers))
+  capture = jax.eval_shape(
+    lambda: capture_lib.build(shape, ('resid_post',), every, positions)
+  )
+  arguments = (
+    placed(decoder.abstract(shape), mesh),
+    whole((rows, length), jnp.int32),
+    jax.tree.map(lambda x: whole(x.shape, x.dtype), capture),
+  )
+  operations = flops.blocks(shape, rows, length, causal=False)
+  lower = functools.partial(capture_lib.run.lower, *arguments)
+  return Program(lower, 'prompts', rows, operations, arguments, shape.layers)
+
+
+def _patch(
+  config: ml_collections.ConfigDict,
+  shape: config_lib.DecoderConfig,
+  mesh: mesh_lib.AnyMesh,
+) -> Program:
+  """A forward pass that patches one cell a row."""
+  rows, length = config.rows_per_chip * mesh.size, config.length
+  whole = functools.partial(_same, mesh=mesh)
+  one = np.zeros((1, 1), np.int32)
+  vector = np.zeros((1, 1, shape.width), np.float32)
+  patches = jax.eval_shape(
+    lambda: patch_lib.build('resid_post', one, one, one, vector)
+  )
   arguments = (
     placed(decoder.abstract(shape), mesh),
     whole((rows, length), jnp.int32),
     whole((rows,), jnp.int32),
-    patches,
-    capture,
+    jax.tree.map(lambda x: whole((rows, *x.shape[1:]), x.dtype), patches),
   )
   operations = flops.blocks(shape, rows, length, causal=False)
   operations += flops.logits(shape, rows)
   lower = functools.partial(run_lib.run.lower, *arguments)
-  return Program(lower, unit, rows, operations, arguments)
+  return Program(lower, 'cells', rows, operations, arguments)
 
 
 def _decode(

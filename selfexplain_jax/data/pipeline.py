@@ -97,9 +97,24 @@ class PackedRows(grain.sources.RandomAccessDataSource):
         )
     # The first row of each epoch, its visits, and which of them a row holds.
     self._epochs: list[tuple[int, list[_Visit], list[list[int]]]] = []
+    self._most_answers = 0
+    first, planned = self._plan(0)
+    answers = [len(self._ids(visit)[1]) for visit in first]
+    most = max(sum(answers[i] for i in row) for row in planned)
+    longest = max(
+      len(ids) for task in tasks for ids in task.questions.answer_ids
+    )
+    # Logits are formed of no more: what suffices for the first epoch is a limit
+    # to the rows of others.
+    self._most_answers = packing.rounded(max(most, longest), capacity)
 
   def __len__(self) -> int:
     return self._rows
+
+  @property
+  def most_answers(self) -> int:
+    """A of `packing.pack`: tokens of all answers of a row, at most."""
+    return self._most_answers
 
   def _rng(self, purpose: str, epoch: int) -> np.random.Generator:
     return np.random.default_rng(
@@ -133,8 +148,13 @@ class PackedRows(grain.sources.RandomAccessDataSource):
       for visit in self._visits_of(task, epoch * count, (epoch + 1) * count)
     ]
     lengths = [sum(map(len, self._ids(visit))) for visit in visits]
+    answers = [len(self._ids(visit)[1]) for visit in visits]
     order = self._rng('order', epoch).permutation(len(visits)).tolist()
-    return visits, packing.plan(lengths, order, self._capacity, self._per_row)
+    rows = packing.plan(
+      *(lengths, order, self._capacity, self._per_row),
+      *(answers, self._most_answers),
+    )
+    return visits, rows
 
   def _find(self, counter: int) -> list[_Visit]:
     """Returns what a row holds."""
@@ -156,7 +176,8 @@ class PackedRows(grain.sources.RandomAccessDataSource):
       one after the other; and `vector_blocks` i32[K], their layer blocks.
     """
     visits = self._find(counter)
-    row = packing.pack([self._ids(visit) for visit in visits], self._capacity)
+    asked = [self._ids(visit) for visit in visits]
+    row = packing.pack(asked, self._capacity, self._most_answers)
     width = self._tasks[0].vectors.shape[1]
     row['vectors'] = np.zeros((self._most, width), np.float32)
     row['vector_blocks'] = np.zeros(self._most, np.int32)

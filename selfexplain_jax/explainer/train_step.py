@@ -63,10 +63,12 @@ def answer_loss(
 ) -> jax.Array:
   """Summed cross-entropy of answer tokens over their number, f32[].
 
+  No logits are formed but those that tokens of answers are chosen by.
+
   Args:
     model: the explainer.
     injection: how vectors enter.
-    batch: `tokens`, `segments`, `positions` i32[B, T] and `weights` f32[B, T],
+    batch: `tokens`, `segments`, `positions` i32[B, T] and `answers` i32[B, A],
       as `data.packing` makes them; `vectors` f32[B, K, D], in the order of the
       vector tokens of a row; and `vector_blocks` i32[B, K], their layer blocks,
       which may be absent where the injection tells none apart.
@@ -90,17 +92,22 @@ def answer_loss(
     tap=tap,
     adapter=adapter,
   )
+  there = batch['answers'] >= 0
+  place = jnp.where(there, batch['answers'], 0)
+  # By row, so that rows stay on their devices.
+  at = jax.vmap(lambda row, places: row[places])
   losses = language_modelling.cross_entropy(
-    model, hidden[:, :-1], batch['tokens'][:, 1:]
+    model, at(hidden, place), at(batch['tokens'], place + 1)
   )
   if total is None:
     total = answer_tokens(batch)
-  return jnp.sum(losses * batch['weights'][:, :-1]) / total
+  return jnp.sum(jnp.where(there, losses, 0.0)) / total
 
 
 def answer_tokens(batch: Batch) -> jax.Array:
   """The number of answer tokens in a batch, f32[]; at least 1."""
-  return jnp.maximum(jnp.sum(batch['weights'][:, :-1]), 1.0)
+  count = jnp.sum(batch['answers'] >= 0, dtype=jnp.float32)
+  return jnp.maximum(count, 1.0)
 
 
 compiled_answer_loss = jax.jit(answer_loss)

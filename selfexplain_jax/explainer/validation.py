@@ -119,7 +119,7 @@ class Validation:
       part = slice(start, start + size)
       batch = {name: rows[part] for name, rows in asked.packed.items()}
       batch['vectors'], batch['vector_blocks'] = shown[part], blocks[part]
-      count = float(batch['weights'].sum())
+      count = float(np.sum(batch['answers'] >= 0))
       loss = train_step.compiled_answer_loss(now.model, now.injection, batch)
       total, tokens = total + float(loss) * count, tokens + count
     return total / tokens
@@ -250,9 +250,12 @@ def _pack(
   plan = packing.plan(
     lengths, range(len(examples)), config.row_length, config.examples_per_row
   )
+  answers = max(sum(len(examples[i][1]) for i in row) for row in plan)
+  most = packing.rounded(answers, config.row_length)
   plan += [[]] * (-len(plan) % config.batch)  # One program for all batches.
   rows = [
-    packing.pack([examples[i] for i in r], config.row_length) for r in plan
+    packing.pack([examples[i] for i in r], config.row_length, most)
+    for r in plan
   ]
   places = np.full((len(plan), config.examples_per_row), -1)
   for row, members in enumerate(plan):

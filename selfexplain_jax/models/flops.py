@@ -61,6 +61,7 @@ def training(
   length: float,
   lora_rank: int = 0,
   causal: bool = True,
+  answers: float | None = None,
 ) -> float:
   """Operations of a step of training; what is computed again is not counted.
 
@@ -73,14 +74,16 @@ def training(
     length: tokens of each.
     lora_rank: of the adapter that alone is trained; 0 for all weights.
     causal: as in `blocks`.
+    answers: tokens whose logits are formed; all if None.
   """
   tokens = rows * length
+  answers = tokens if answers is None else answers
   if not lora_rank:
-    forward = blocks(config, rows, length, causal) + logits(config, tokens)
+    forward = blocks(config, rows, length, causal) + logits(config, answers)
     return 3 * forward
   # Gradients of both factors of a product of activations, as in attention, are
   # of activations: only what weights take has a third part.
   weights = config.weights - config.vocabulary * config.width
   attention = blocks(config, rows, length, causal) - 2 * weights * tokens
-  base = 2 * (2 * weights * tokens + logits(config, tokens)) + 3 * attention
+  base = 2 * (2 * weights * tokens + logits(config, answers)) + 3 * attention
   return base + 3 * factors(config, lora_rank, tokens)

@@ -70,6 +70,18 @@ class PlanTest(parameterized.TestCase):
       self.assertLess(len(expected), packing._OPEN_ROWS)
       self.assertEqual(packing.plan(lengths, range(40), 32, 4), expected)
 
+  def test_answers_of_a_row_are_no_more_than_allowed(self):
+    # The third would fit, but not its answer.
+    lengths, answers = [6, 9, 3, 4], [3, 1, 2, 1]
+    self.assertEqual(
+      packing.plan(lengths, range(4), 10, 4, answers, 4), [[0, 3], [1], [2]]
+    )
+    self.assertEqual(
+      packing.plan(lengths, range(4), 10, 4, answers, 5), [[0, 2], [1], [3]]
+    )
+    self.assertEqual(packing.rounded(9, 64), 16)
+    self.assertEqual(packing.rounded(61, 62), 62)
+
   def test_the_row_that_waits_longest_is_closed(self):
     # 33 rows with room for one more; the first is closed, the second is not.
     lengths = [9] * (packing._OPEN_ROWS + 1) + [1]
@@ -85,13 +97,13 @@ class PlanTest(parameterized.TestCase):
 
 class PackTest(absltest.TestCase):
   def test_by_hand(self):
-    row = packing.pack(EXAMPLES[:2], 13)
+    row = packing.pack(EXAMPLES[:2], 13, 8)
     expected = {
       'tokens': [1, 7, 8, 9, 2, 1, 11, 12, 13, 14, 2, 0, 0],
       'segments': [1] * 5 + [2] * 6 + [0] * 2,
       'positions': [*range(5), *range(6), 0, 0],
       # One before each token of an answer.
-      'weights': [0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 0],
+      'answers': [2, 3, 6, 7, 8, 9, -1, -1],
     }
     self.assertEqual({k: v.tolist() for k, v in row.items()}, expected)
     self.assertEqual(
@@ -100,22 +112,21 @@ class PackTest(absltest.TestCase):
         'tokens': np.int32,
         'segments': np.int32,
         'positions': np.int32,
-        'weights': np.float32,
+        'answers': np.int32,
       },
     )
 
-  def test_a_full_row_weighs_every_answer_token_but_not_its_end(self):
-    row = packing.pack(EXAMPLES, 17)
-    asked = np.flatnonzero(row['weights'])
+  def test_every_answer_token_of_a_full_row_has_its_place(self):
+    row = packing.pack(EXAMPLES, 17, 7)
+    asked = row['answers']
     self.assertEqual(
       row['tokens'][asked + 1].tolist(),
       [i for _, answer in EXAMPLES for i in answer],
     )
-    self.assertEqual(row['weights'][-1], 0)
 
   def test_refuses_more_than_fits(self):
     with self.assertRaises(ValueError):
-      packing.pack(EXAMPLES, 16)
+      packing.pack(EXAMPLES, 16, 7)
 
 
 class BlindnessTest(absltest.TestCase):
@@ -144,13 +155,13 @@ class BlindnessTest(absltest.TestCase):
 
   def _packed(self, examples, capacity=20):
     """Returns the losses of the answers of each packed example."""
-    row = packing.pack(examples, capacity)
+    row = packing.pack(examples, capacity, 7)
     losses = jax.device_get(
       self.losses(
         *(row[name][None] for name in ('tokens', 'positions', 'segments'))
       )
     )[0]
-    asked = np.flatnonzero(row['weights'])
+    asked = row['answers']
     number = row['segments'][asked]
     return [losses[asked[number == n + 1]] for n in range(len(examples))]
 

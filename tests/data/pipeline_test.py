@@ -18,7 +18,7 @@ FIELDS = (
   'tokens',
   'segments',
   'positions',
-  'weights',
+  'answers',
   'vectors',
   'vector_blocks',
 )
@@ -142,7 +142,19 @@ class OneTaskTest(absltest.TestCase):
     answer = ONE[0].questions.answer_ids[example]
     both = len(ids) + len(answer)
     self.assertEqual(row['tokens'][:both].tolist(), [*ids, *answer])
-    self.assertEqual(row['weights'][:both].sum(), len(answer))
+    answers = [at for at in row['answers'] if 0 <= at < both]
+    self.assertEqual(answers, list(range(len(ids) - 1, both - 1)))
+
+  def test_answers_of_a_row_fit_in_the_room_for_them(self):
+    source = _source(ONE, rows=200)
+    fewest = max(map(len, ONE[0].questions.answer_ids))
+    self.assertBetween(source.most_answers, fewest, CAPACITY)
+    for counter in range(200):
+      row = source[counter]
+      self.assertEqual(row['answers'].shape, (source.most_answers,))
+      places = np.flatnonzero(row['tokens'] == 7) - 1
+      answers = row['answers'][row['answers'] >= 0]
+      self.assertEqual(answers.tolist(), places.tolist())
 
   def test_refuses_an_example_longer_than_a_row(self):
     with self.assertRaisesRegex(errors.InputError, 'expected at most 8'):

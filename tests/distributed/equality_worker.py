@@ -64,7 +64,11 @@ def _batches() -> list[dict[str, Any]]:
         'positions': np.tile(np.arange(_LENGTH) % 6, (_ROWS, 1)).astype(
           np.int32
         ),
-        'weights': (random.uniform(size=tokens.shape) < 0.4).astype(np.float32),
+        'answers': np.where(
+          random.uniform(size=(_ROWS, _LENGTH - 1)) < 0.4,
+          np.arange(_LENGTH - 1, dtype=np.int32),
+          -1,
+        ),
         'vectors': random.normal(size=(_ROWS, 2, 12)).astype(np.float32),
         'vector_blocks': random.integers(0, 2, (_ROWS, 2)).astype(np.int32),
         'replay': text,

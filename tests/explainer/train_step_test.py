@@ -3,6 +3,7 @@
 
 import functools
 import gc
+from unittest import mock
 
 from absl.testing import absltest
 from absl.testing import parameterized
@@ -28,6 +29,7 @@ from tests.models import oracle
 from tests.models import tiny
 
 VECTOR, NORM, BLOCK, CAPACITY, VECTORS_PER_ROW = 6, 2.5, 1, 24, 5
+ANSWERS = 9  # Room for two more than there are in any row.
 MODEL = tiny.model(layers=2)
 # The rows of a batch; examples show one vector, three or none. The second row
 # has room for another example, and for three more vectors.
@@ -57,7 +59,7 @@ OPTIMIZER = ml_collections.ConfigDict(
 
 
 def _batch(vectors=VECTORS):
-  packed = [packing.pack(row, CAPACITY) for row in ROWS]
+  packed = [packing.pack(row, CAPACITY, ANSWERS) for row in ROWS]
   batch = {name: np.stack([p[name] for p in packed]) for name in packed[0]}
   return {
     **batch,
@@ -141,7 +143,7 @@ class AnswerLossTest(parameterized.TestCase):
 
   def test_a_batch_without_vectors(self):
     row = [([1, 7, 8], [9, 2]), ([1, 11], [12, 2])]
-    packed = {k: v[None] for k, v in packing.pack(row, CAPACITY).items()}
+    packed = {k: v[None] for k, v in packing.pack(row, CAPACITY, 4).items()}
     losses = [loss for q, a in row for loss in _alone('', q, a, (), ())]
     for mode in ('add_norm_matched', 'scale_and_bias'):
       for count in (0, 1):
@@ -159,9 +161,21 @@ class AnswerLossTest(parameterized.TestCase):
     mode = injection_lib.MODES[0]
     self.assertEqual(_loss(mode, padded), _loss(mode, batch))
 
+  def test_no_logits_are_formed_but_of_answers(self):
+    batch, shown = _batch(), []
+    unembed = decoder.unembed
+
+    def spy(model, hidden):
+      shown.append(hidden.shape)
+      return unembed(model, hidden)
+
+    with mock.patch.object(decoder, 'unembed', spy):
+      train_step.answer_loss(MODEL, _injection('replace_embedding'), batch)
+    self.assertEqual(shown, [(2, ANSWERS, MODEL.config.width)])
+
   def test_a_batch_without_answers_has_no_loss(self):
     batch = _batch()
-    batch['weights'] = np.zeros_like(batch['weights'])
+    batch['answers'] = np.full_like(batch['answers'], -1)
     self.assertEqual(_loss(injection_lib.MODES[0], batch), 0.0)
 
 

@@ -150,7 +150,7 @@ class TrainingTest(absltest.TestCase):
       'tokens': tokens,
       'segments': np.ones_like(tokens),
       'positions': np.arange(5, dtype=np.int32)[None],
-      'weights': np.array([[0, 0, 1, 1, 0]], np.float32),
+      'answers': np.array([[2, 3]], np.int32),
       'vectors': np.ones((1, 1, 16), np.float32),
     }
     start = train_step.Trained(adapter, injection_lib.NO_PARAMETERS)

@@ -49,7 +49,7 @@ def _moved(trained, base, frozen):
     'tokens': rng.integers(7, 20, (2, 9)).astype(np.int32),
     'segments': np.ones((2, 9), np.int32),
     'positions': np.tile(np.arange(9, dtype=np.int32), (2, 1)),
-    'weights': np.ones((2, 9), np.float32),
+    'answers': np.tile(np.arange(8, dtype=np.int32), (2, 1)),
     'vectors': np.ones((2, 1, 16), np.float32),
   }
   batch['tokens'][:, 2] = 6
