@@ -19,6 +19,7 @@ import optax
 
 from selfexplain_jax import errors
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
+from selfexplain_jax.dictionary import topk
 from selfexplain_jax.distributed import axis_rules
 
 # Halvings of the interval in which a batch's threshold is searched for.
@@ -205,29 +206,39 @@ def _loss(
   """Sum over the layers; each layer's gradient depends on it alone."""
 
   def one(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array):
+    lowest = jnp.zeros((), jnp.float32)
+    if alone and sae.k is not None:
+      found = topk.reconstruct(sae, x_BxD)
+      return None, x_BxD - found.made_BxD, lowest, found.fired_S, found.l0
     values = sae_lib.encoded(sae, x_BxD)
     if sae.k is None:
       lowest = batch_threshold(values, settings.k)
       fires = jnp.where(values > lowest, values, 0.0)
     else:
-      lowest = jnp.zeros((), jnp.float32)
       fires = sae_lib.keep_highest(values, sae.k)
+    l0 = jnp.mean(jnp.sum(fires > 0, 1, dtype=jnp.float32))
     error_BxD = x_BxD - sae_lib.decode(sae, fires)
-    return values, error_BxD, lowest, fires > 0
+    return values, error_BxD, lowest, jnp.any(fires > 0, 0), l0
 
-  values, error, lowest_L, fires = jax.vmap(one)(stacked, x_LxBxD)
+  # Of a dictionary that is split, rows that fire are on other devices.
+  alone = jax.sharding.get_abstract_mesh().size <= 1
+  values, error, lowest_L, fired_LxS, l0_L = jax.vmap(one)(stacked, x_LxBxD)
   unexplained_L = jnp.mean(error**2, (1, 2))
 
-  def auxiliary(values_LxBxS: jax.Array, error_LxBxD: jax.Array) -> jax.Array:
+  def auxiliary(values_LxBxS: Any, error_LxBxD: jax.Array) -> jax.Array:
     """How badly the dead features alone make up for the error."""
 
-    def one(sae, values_BxS, error_BxD, dead_S):
+    def one(sae, x_BxD, values_BxS, error_BxD, dead_S):
+      if values_BxS is None:  # Not kept, for times when none is dead.
+        values_BxS = sae_lib.encoded(sae, x_BxD)
       values_BxS = jnp.where(dead_S[None], values_BxS, 0.0)
       lowest = batch_threshold(values_BxS, settings.auxiliary_k)
       fires = jnp.where(values_BxS > lowest, values_BxS, 0.0)
       return jnp.mean((error_BxD - fires @ sae.decoder_SxD) ** 2)
 
-    losses = jax.vmap(one)(stacked, values_LxBxS, error_LxBxD, dead_LxS)
+    losses = jax.vmap(one)(
+      stacked, x_LxBxD, values_LxBxS, error_LxBxD, dead_LxS
+    )
     return jnp.sum(jnp.where(jnp.any(dead_LxS, 1), losses, 0.0))
 
   extra = jax.lax.cond(
@@ -240,9 +251,9 @@ def _loss(
   total = jnp.sum(unexplained_L) + settings.auxiliary_weight * extra
   return total, _Found(
     unexplained_L=unexplained_L,
-    l0_L=jnp.mean(jnp.sum(fires, 2, dtype=jnp.float32), 1),
+    l0_L=l0_L,
     lowest_L=lowest_L,
-    fired_LxS=jnp.any(fires, 1),
+    fired_LxS=fired_LxS,
   )
 
 
