@@ -1,0 +1,131 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Dumps activations to disk: what is to do, and our way.
+
+  python -m experiments.benchmarks.capturing FOLDER NAME
+
+is our side of the contest (see `contestant`), `dump.dump`; as `forward_only` it
+runs the same batches and keeps nothing.
+"""
+
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+
+from experiments.benchmarks import contestant
+from experiments.benchmarks import models
+from selfexplain_jax.activations import dump
+from selfexplain_jax.activations import layout
+from selfexplain_jax.activations import reader
+from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interventions import run as run_lib
+
+_LENGTH, _BATCH = 129, 32
+# Of one token in 32.
+_SPARSE = (32, 64, 96, 128)
+_COMPARED = 512  # Rows.
+
+
+def write(
+  folder: pathlib.Path, model: str, gigabytes: float, layers: tuple[int, ...]
+) -> None:
+  """Writes a random model and random prompts.
+
+  Args:
+    folder: for `model/` and `asked.npz`.
+    model: its name in `models`.
+    gigabytes: that all layers take, at all positions but the first.
+    layers: that are dumped; one alone at one token in 32, several at all.
+  """
+  made = models.write(folder, model)
+  config = made.config
+  row = 4 * config.width * config.layers
+  prompts = round(gigabytes * 1e9 / row / (_LENGTH - 1) / _BATCH) * _BATCH
+  random = np.random.default_rng(0)
+  positions = _SPARSE if len(layers) == 1 else tuple(range(1, _LENGTH))
+  np.savez(
+    folder / 'asked.npz',
+    allow_pickle=False,
+    tokens=random.integers(2, config.vocabulary, (prompts, _LENGTH)),
+    layers=np.array(layers),
+    positions=np.array(positions),
+    batch=np.array(_BATCH),
+    # What is read back and compared, of all rows in order.
+    compared=np.sort(random.permutation(prompts * len(positions))[:_COMPARED]),
+  )
+
+
+def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
+  """How many of the rows that are read back are not equal to 1e-4."""
+  if 'rows' not in theirs:
+    return 0
+  apart = np.abs(ours['rows'] - theirs['rows']).max((1, 2))
+  most = np.abs(ours['rows']).max((1, 2))
+  return int(np.sum(~(apart <= 1e-4 * most)))
+
+
+def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
+  """Returns the dump of a store."""
+  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
+  with jax.set_mesh(mesh):
+    model = models.load(folder, mesh)
+  tokens = asked['tokens'].astype(np.int32)
+  size, count = int(asked['batch']), len(tokens)
+  positions, layers = asked['positions'], tuple(asked['layers'].tolist())
+  every = len(positions) == _LENGTH - 1
+  prompts = prompts_lib.Prompts(
+    ids=tokens.tolist(),
+    text=[''] * count,
+    positions={}
+    if every
+    else {str(p): np.full(count, p, np.int32) for p in positions.tolist()},
+    kind=['random'] * count,
+    group=['random'] * count,
+    split=['train'] * count,
+    answer=np.full(count, -1, np.int32),
+    known=np.zeros(count, bool),
+  )
+  plan = dump.Plan(
+    spec=layout.StoreSpec(
+      target='random',
+      weight_hash='random',
+      tokenizer_hash='none',
+      sites=('resid_post',),
+      layers=layers,
+      width=model.config.width,
+      dtype='float32',
+      rows_per_shard=size * len(positions),
+      layered=('resid_post',),
+    ),
+    rows=count * len(positions),
+    prompts_per_shard=size,
+  )
+  store = folder / 'store'
+
+  def run() -> None:
+    shutil.rmtree(store, ignore_errors=True)
+    with jax.set_mesh(mesh):
+      dump.dump(model, prompts, plan, store)
+
+  def forward() -> None:
+    lengths = np.full(size, _LENGTH, np.int32)
+    with jax.set_mesh(mesh):
+      for start in range(0, count, size):
+        found = run_lib.run(model, tokens[start : start + size], lengths)
+      jax.block_until_ready(found)
+
+  def results(_: None) -> contestant.Arrays:
+    read = reader.open_store(store).read('resid_post', 0, plan.rows)
+    return {'count': np.array(plan.rows), 'rows': read[asked['compared']]}
+
+  if name == 'forward_only':
+    return contestant.Contestant(
+      forward, lambda _: {'count': np.array(plan.rows)}
+    )
+  return contestant.Contestant(run, results)
+
+
+if __name__ == '__main__':
+  contestant.serve(prepare, 'jax jaxlib tensorstore')

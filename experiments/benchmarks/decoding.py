@@ -1,0 +1,84 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Answers questions greedily: what is to do, and our way.
+
+  python -m experiments.benchmarks.decoding FOLDER NAME
+
+is our side of the contest (see `contestant`): `answering.ask`, whose questions
+show no vectors.
+"""
+
+import pathlib
+
+import jax
+import numpy as np
+
+from experiments.benchmarks import contestant
+from experiments.benchmarks import models
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import answering
+from selfexplain_jax.explainer import injection as injection_lib
+
+_QUESTIONS, _BATCH, _NEW = 256, 64, 32
+_LENGTHS = (20, 100)
+_VECTOR_ID = 31_999  # In no question.
+_NO_END = -1  # A model that says random words ends nothing.
+
+
+def write(folder: pathlib.Path, model: str) -> None:
+  """Writes a random model and random questions of unequal lengths.
+
+  Args:
+    folder: for `model/` and `asked.npz`.
+    model: its name in `models`.
+  """
+  made = models.write(folder, model)
+  random = np.random.default_rng(0)
+  shape = (_QUESTIONS, _LENGTHS[1])
+  np.savez(
+    folder / 'asked.npz',
+    allow_pickle=False,
+    tokens=random.integers(2, made.config.vocabulary - 1, shape),
+    length=random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _QUESTIONS),
+    batch=np.array(_BATCH),
+    new=np.array(_NEW),
+  )
+
+
+def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
+  """How many answers are not the same, token by token."""
+  return int(np.sum(np.any(ours['answers'] != theirs['answers'], 1)))
+
+
+def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
+  """Returns the answering of all questions."""
+  del name
+  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
+  with jax.set_mesh(mesh):
+    model = models.load(folder, mesh)
+    injection = injection_lib.make('replace_embedding', model, _VECTOR_ID)
+  questions = [
+    tokens[:length].tolist()
+    for tokens, length in zip(asked['tokens'], asked['length'], strict=True)
+  ]
+  vectors = np.zeros((len(questions), 1, model.config.width), np.float32)
+
+  def run() -> answering.Answers:
+    with jax.set_mesh(mesh):
+      return answering.ask(
+        model,
+        injection,
+        questions,
+        vectors,
+        end_id=_NO_END,
+        new_tokens=int(asked['new']),
+        batch=int(asked['batch']),
+      )
+
+  def results(made: answering.Answers) -> contestant.Arrays:
+    return {'count': np.array(len(made.ids)), 'answers': np.array(made.ids)}
+
+  return contestant.Contestant(run, results)
+
+
+if __name__ == '__main__':
+  contestant.serve(prepare, 'jax jaxlib')

@@ -1,0 +1,177 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Fine-tunes a model on answers to questions: what is to do, and our way.
+
+  python -m experiments.benchmarks.fine_tuning FOLDER NAME
+
+is our side of the contest (see `contestant`): the training step of explainers,
+on packed rows that show no vectors.
+"""
+
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from experiments.benchmarks import contestant
+from experiments.benchmarks import models
+from selfexplain_jax.data import pipeline
+from selfexplain_jax.data import questions as questions_lib
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.explainer import train_step
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import lora
+from selfexplain_jax.training import optimizer as optimizer_lib
+from selfexplain_jax.training import state as state_lib
+
+_EXAMPLES = 192
+# Tokens of the shortest and the longest example, and of their answers.
+_LENGTHS, _ANSWERS = (40, 200), (10, 50)
+# Examples whose loss and gradient both sides are compared in.
+_COMPARED = 16
+_RANK = 16
+_ROWS, _CAPACITY, _PER_ROW = 8, 256, 8
+_VECTOR_ID = 31_999  # In no question.
+
+
+def write(folder: pathlib.Path, model: str, adapter: bool) -> None:
+  """Writes a random model and random examples.
+
+  Args:
+    folder: for `model/` and `asked.npz`.
+    model: its name in `models`.
+    adapter: whether an adapter is trained; else all weights are.
+  """
+  made = models.write(folder, model)
+  random = np.random.default_rng(0)
+  lengths = random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _EXAMPLES)
+  shape = (_EXAMPLES, _LENGTHS[1])
+  np.savez(
+    folder / 'asked.npz',
+    allow_pickle=False,
+    tokens=random.integers(2, made.config.vocabulary - 1, shape),
+    length=lengths,
+    # Not all of an example: its question has at least one token.
+    answer=np.minimum(
+      random.integers(_ANSWERS[0], _ANSWERS[1] + 1, _EXAMPLES), lengths - 1
+    ),
+    rank=np.array(_RANK if adapter else 0),
+    compared=np.array(_COMPARED),
+  )
+
+
+def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
+  """How many of loss and gradient norm, before training, are not equal.
+
+  Those of the factors of an adapter are not compared: they start at random.
+  """
+  return sum(
+    not np.allclose(ours[name], theirs[name], rtol=1e-4)
+    for name in ('loss', 'gradient_norm')
+    if name in ours and name in theirs
+  )
+
+
+def _source(
+  asked: contestant.Arrays, chosen: np.ndarray, rows: int, per_row: int
+) -> pipeline.PackedRows:
+  """Packs examples as those of a task without vectors."""
+  questions, answers = list[Any](), list[Any]()
+  for index in chosen:
+    ids = asked['tokens'][index, : asked['length'][index]].tolist()
+    start = len(ids) - int(asked['answer'][index])
+    questions.append([ids[:start]])
+    answers.append(ids[start:])
+  examples = pipeline.Examples(
+    task='answers',
+    questions=questions_lib.Questions(questions, answers),
+    vectors=np.zeros((1, 1), np.float32),
+    shown=[[]] * len(chosen),
+    most=1,
+    blocks=np.zeros(len(chosen), np.int32),
+    weight=1.0,
+  )
+  return pipeline.PackedRows(
+    [examples], seed=0, capacity=_CAPACITY, per_row=per_row, rows=rows
+  )
+
+
+def _loss(
+  trained: train_step.Trained,
+  injection: injection_lib.Injection,
+  base: decoder.Decoder | None,
+  batch: Any,
+) -> jax.Array:
+  model, injection = train_step.assemble(trained, injection, base)
+  return train_step.answer_loss(model, injection, batch)
+
+
+def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
+  """Returns the training of an explainer for as long as an epoch takes."""
+  del name
+  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
+  every = np.arange(len(asked['length']))
+  rank = int(asked['rank'])
+  with jax.set_mesh(mesh):
+    model = models.load(folder, mesh)
+    injection = injection_lib.make('add_norm_matched', model, _VECTOR_ID)
+    source = _source(asked, every, _ROWS, _PER_ROW)
+    # Rows of one epoch, and what fills the last batch up.
+    rows, left = 0, int(np.sum(asked['answer']))
+    while left:
+      left -= int(np.sum(source[rows]['answers'] >= 0))
+      rows += 1
+    rows += -rows % _ROWS
+    source = _source(asked, every, rows, _PER_ROW)
+    trained: Any = model
+    base = None
+    if rank:
+      key = jax.random.key(1)
+      trained, base = lora.initialize(model, rank, key, mesh, False), model
+    start = train_step.Trained(trained, injection.parameters)
+    # Before anything is donated.
+    few = int(asked['compared'])
+    (batch,) = pipeline.batches(_source(asked, every[:few], few, 1), few, 0)
+    loss = functools.partial(_loss, injection=injection, base=base)
+    compared: dict[str, float] = {}
+    value, gradient = jax.value_and_grad(loss)(start, batch=batch)
+    compared['loss'] = float(value)
+    if not rank:
+      compared['gradient_norm'] = float(
+        np.sqrt(sum(np.sum(np.square(g)) for g in jax.tree.leaves(gradient)))
+      )
+    config = ml_collections.ConfigDict(
+      dict(
+        kind='adamw',
+        schedule='constant',
+        peak_rate=1e-5,
+        warmup=0,
+        weight_decay=0.0,
+        clip_norm=1.0,
+      )
+    )
+    optimizer = optimizer_lib.make(config, 1000)
+    step = train_step.make_step(optimizer, injection, 0.0, base)
+    state = [state_lib.start(start, optimizer)]
+
+  def run() -> int:
+    answers = 0
+    with jax.set_mesh(mesh):
+      for batch in pipeline.batches(source, _ROWS, 0):
+        state[0], metrics = step(state[0], batch)
+        answers += int(np.sum(np.asarray(batch['answers']) >= 0))
+      jax.block_until_ready((state[0], metrics))
+    return answers
+
+  def results(answers: int) -> contestant.Arrays:
+    found = {'count': answers, **compared}
+    return {key: np.array(value) for key, value in found.items()}
+
+  return contestant.Contestant(run, results)
+
+
+if __name__ == '__main__':
+  contestant.serve(prepare, 'jax jaxlib')

@@ -1,0 +1,69 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Hidden states of `transformers`, kept by safetensors, in a contest of dumps.
+
+PEERS_PYTHON -m experiments.benchmarks.peers.capturing FOLDER NAME
+"""
+
+import pathlib
+import shutil
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+import transformers
+
+from experiments.benchmarks import contestant
+
+
+def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
+  """Returns the dump of all batches, each a file."""
+  asked = contestant.read(folder)
+  model: Any = transformers.AutoModel.from_pretrained(
+    folder / 'model', dtype=torch.float32
+  ).eval()
+  tokens, positions = (torch.tensor(asked[n]) for n in ('tokens', 'positions'))
+  layers, size = asked['layers'].tolist(), int(asked['batch'])
+  kept = folder / name
+  last: dict[str, torch.Tensor] = {}
+  # The last of the hidden states is one after the final norm.
+  model.layers[-1].register_forward_hook(
+    lambda module, args, output: last.update(
+      stream=output[0] if isinstance(output, tuple) else output
+    )
+  )
+
+  def run() -> None:
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir()
+    with torch.inference_mode():
+      for start in range(0, len(tokens), size):
+        found = model(
+          tokens[start : start + size],
+          output_hidden_states=True,
+          use_cache=False,
+        ).hidden_states
+        streams = [*found[1:-1], last['stream']]
+        rows = {
+          str(layer): streams[layer][:, positions].contiguous()
+          for layer in layers
+        }
+        safetensors.torch.save_file(rows, kept / f'{start:06d}.safetensors')
+
+  def results(_: None) -> contestant.Arrays:
+    read = [
+      safetensors.torch.load_file(file) for file in sorted(kept.iterdir())
+    ]
+    rows = [
+      np.concatenate([one[str(layer)].flatten(0, 1).numpy() for one in read])
+      for layer in layers
+    ]
+    count = len(rows[0])
+    chosen = np.stack([one[asked['compared']] for one in rows], 1)
+    return {'count': np.array(count), 'rows': chosen}
+
+  return contestant.Contestant(run, results)
+
+
+if __name__ == '__main__':
+  contestant.serve(prepare, 'torch transformers safetensors')

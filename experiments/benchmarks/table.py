@@ -1,0 +1,123 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Writes docs/performance.md from the results of contests."""
+
+import json
+import pathlib
+import statistics
+from typing import Any
+
+RESULTS = pathlib.Path(__file__).parents[1] / 'results' / 'contests'
+_DOCUMENT = pathlib.Path(__file__).parents[2] / 'docs' / 'performance.md'
+
+_HEAD = """# Speed beside peers
+
+Written by `python -m experiments.benchmarks.run --workdir=DIR --peers=PYTHON
+--old_peers=PYTHON`, whose module says what these two environments have. Both
+sides of a contest are processes with the same random weights, inputs, threads
+and cores, in float32. They take turns, after a first run each, which compiles
+what there is to compile and whose results are compared. Rates are medians, with
+the least and the most in brackets. `15m` has 6 layers of width 288 and a
+vocabulary of 32,000; `world` the shape of the quickstart's target, 1.3 M
+parameters. What slices of TPUs would do is in [slices.md](slices.md)."""
+
+_SECTIONS = {
+  'patch_sweep': """## Patching
+
+Each of 64 prompts of random words is patched at every layer and position, one
+layer at a time. The number is the length of the longest prompt, and the
+shortest is three quarters of it. A `loop` runs one cell at a time, of which 192
+are run; `batched` runs all prompts at a layer and position at a time, of which
+24 are. `pytorch` is `transformers` with a hook, and logits of last positions
+alone; nnsight is given the model without its head, for the same reason.
+`pytorch_planned` is our own plan in PyTorch. Tokens have to be equal where the
+margin exceeds 1e-3, and margins to 1e-3.""",
+  'capturing': """## Capture to disk
+
+`resid_post` of prompts of 129 tokens: of `all` layers at all positions but the
+first, 1 GB; or of the third of six, at one position in 32. `hidden_states` are
+those of `transformers`, with a hook for the last layer, saved by safetensors
+without checksums or statistics, which our stores have. `forward_only` is our
+own forward pass of the same batches, of which nothing is kept. Rows have to be
+equal to 1e-4 of their greatest value.""",
+  'fine_tuning': """## Fine-tuning on answers
+
+192 examples of 40 to 200 tokens, of which 10 to 50 are the answer; `lora` has
+rank 16 on all matrices. Ours is the training step of explainers, 8 packed rows
+of 256 tokens a step; the Trainer of `transformers`, with PEFT, has 16 examples
+a step, padded, or `grouped` by length. Before training the loss of 16 examples,
+and the norm of its gradient in all weights, have to be equal to 1e-4.""",
+  'decoding': """## Decoding
+
+Greedy answers of 32 tokens to 256 questions of 20 to 100 tokens, 64 at a time,
+those of about one length together on either side. Answers have to be the same
+in every token.""",
+  'dictionary': """## Dictionaries
+
+One pass of TopK training, k = 32, with Adam, over rows in memory, 2,048 a step:
+from a width of 128 to 2,048 features, and from 512 to 16,384. SAELens can keep
+activations of features in sparse tensors. All begin with one dictionary, whose
+reconstructions have to be equal to 1e-3 of their greatest value.""",
+  'startup': """## Start
+
+From the start of `launch.pretrain_target` to the line of its first step: with
+the programs of an earlier run in the persistent compilation cache, over `cold`,
+without.""",
+}
+
+
+def _rate(rates: list[float]) -> str:
+  middle = statistics.median(rates)
+  return f'{middle:,.0f} [{min(rates):,.0f}, {max(rates):,.0f}]'
+
+
+def _row(contest: str, peer: str, found: dict[str, Any]) -> str:
+  ours, theirs = found['rates'].values()
+  bar = 'none' if found['bar'] is None else f'{found["bar"]:g}'
+  return (
+    f'| {contest} | {peer} | {_rate(ours)} | {_rate(theirs)} | '
+    f'{found["ratio"]:.2f} | {bar} | {found["different"]} |'
+  )
+
+
+def _section(kind: str) -> tuple[list[str], dict[str, str]]:
+  """Returns the lines of a section, and the versions it is about."""
+  rows, notes = list[str](), list[str]()
+  versions, unit = dict[str, str](), ''
+  for name in sorted(RESULTS.glob(f'{kind}*.json')):
+    found = json.loads(name.read_text())
+    contest = name.stem.removeprefix(kind).strip('_').replace('_', ' ')
+    rows += [_row(contest or '-', peer, one) for peer, one in found.items()]
+    for one in found.values():
+      versions |= one['versions']
+      unit = one['unit']
+    if 'planned_over_needed' in one['notes']:
+      notes.append(f'{one["notes"]["planned_over_needed"]:.3f} ({contest})')
+  if not rows:
+    return [], {}
+  lines = [
+    '',
+    _SECTIONS[kind],
+    '',
+    f'| contest | peer | our {unit}/s | its {unit}/s | ratio | aimed for | '
+    'results that differ |',
+    '|---|---|---|---|---|---|---|',
+    *rows,
+  ]
+  if notes:
+    lines += [
+      '',
+      'Operations that the plans take, clean runs included, over those that no '
+      f'program can do without: {", ".join(notes)}; aimed for: at most 1.15.',
+    ]
+  return lines, versions
+
+
+def write() -> None:
+  """Writes the document."""
+  lines, versions = [_HEAD], dict[str, str]()
+  for kind in _SECTIONS:
+    more, told = _section(kind)
+    lines += more
+    versions |= told
+  told_of = ', '.join(f'{n} {v}' for n, v in sorted(versions.items()))
+  _DOCUMENT.write_text('\n'.join([*lines, '', f'Versions: {told_of}.', '']))
