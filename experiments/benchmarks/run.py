@@ -124,7 +124,7 @@ def _contest(
       for side, process in sides.items():
         seconds[side].append(_timed(process, side))
   rates = {
-    side: [round(int(results[side]['count']) / one, 1) for one in each]
+    side: [float(f'{results[side]["count"] / one:.4g}') for one in each]
     for side, each in seconds.items()
   }
   middle = {side: statistics.median(each) for side, each in rates.items()}
@@ -157,7 +157,7 @@ def main(argv: list[str]) -> None:
       one = found[peer] = _contest(folder, contest, peer)
       ours, theirs = (statistics.median(r) for r in one['rates'].values())
       print(
-        f'{name} {peer}: {ours:.0f} over {theirs:.1f} {contest.unit}/s is '
+        f'{name} {peer}: {ours:g} over {theirs:g} {contest.unit}/s is '
         f'{one["ratio"]:.2f}, expected {one["bar"]}; {one["different"]} differ',
         flush=True,
       )

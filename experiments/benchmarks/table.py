@@ -66,8 +66,11 @@ without.""",
 
 
 def _rate(rates: list[float]) -> str:
-  middle = statistics.median(rates)
-  return f'{middle:,.0f} [{min(rates):,.0f}, {max(rates):,.0f}]'
+  middle, least, most = (
+    f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'
+    for rate in (statistics.median(rates), min(rates), max(rates))
+  )
+  return f'{middle} [{least}, {most}]'
 
 
 def _row(contest: str, peer: str, found: dict[str, Any]) -> str:

@@ -27,6 +27,8 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       d_sae=features,
       k=int(asked['k']),
       use_sparse_activations=name.endswith('sparse'),
+      # With it sparse activations have no gradients.
+      rescale_acts_by_decoder_norm=False,
     )
   )
   with torch.no_grad():
@@ -41,6 +43,7 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       total_training_samples=1 << 40,
       train_batch_size_samples=batch,
       lr=1e-4,
+      lr_end=1e-4,
       dead_feature_window=1 << 30,
     ),
     sae,
