@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -71,9 +72,10 @@ def writing(name: PathLike, every_process: bool = False) -> Iterator[BinaryIO]:
         shutil.copyfileobj(known, out)
     return
   target.parent.mkdir(parents=True, exist_ok=True)
-  begin = f'.{target.name}.partial-{socket.gethostname()}-'
-  _remove_abandoned(target.parent, begin)
-  partial = target.parent / f'{begin}{os.getpid()}-{threading.get_ident()}'
+  begin, end = f'.{target.name}.partial-', f'-{socket.gethostname()}'
+  _remove_abandoned(target.parent, begin, end)
+  own = f'{os.getpid()}-{threading.get_ident()}'
+  partial = target.parent / f'{begin}{own}{end}'
   try:
     with partial.open('wb') as out:
       yield out
@@ -85,11 +87,13 @@ def writing(name: PathLike, every_process: bool = False) -> Iterator[BinaryIO]:
     partial.unlink(missing_ok=True)
 
 
-def _remove_abandoned(folder: epath.Path, begin: str) -> None:
+def _remove_abandoned(folder: epath.Path, begin: str, end: str) -> None:
   """Removes what processes of this machine left that were killed."""
   for name in os.listdir(folder):
-    if name.startswith(begin):
-      process = int(name.removeprefix(begin).split('-')[0])
+    # Names of machines may have hyphens, and be the end of others.
+    own = re.fullmatch(rf'{re.escape(begin)}(\d+)-\d+{re.escape(end)}', name)
+    if own:
+      process = int(own[1])
       try:
         os.kill(process, 0)  # Asks whether it is there.
       except ProcessLookupError:

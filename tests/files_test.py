@@ -42,15 +42,19 @@ class WritingTest(absltest.TestCase):
     ended = subprocess.Popen([sys.executable, '-c', ''])
     ended.wait()
     host = socket.gethostname()
-    dead = self.folder / f'.a.txt.partial-{host}-{ended.pid}-7'
-    alive = self.folder / f'.a.txt.partial-{host}-{os.getpid()}-7'
-    elsewhere = self.folder / f'.a.txt.partial-other-{ended.pid}-7'
-    another = self.folder / f'.b.txt.partial-{host}-{ended.pid}-7'
-    for name in (dead, alive, elsewhere, another):
+    dead = self.folder / f'.a.txt.partial-{ended.pid}-7-{host}'
+    alive = self.folder / f'.a.txt.partial-{os.getpid()}-7-{host}'
+    # Names of machines have hyphens, and may begin or end with that of another.
+    others = [
+      self.folder / f'.a.txt.partial-{ended.pid}-7-{name}'
+      for name in ('other', f'{host}-2', f'a-{host}', f'8-{host}')
+    ]
+    another = self.folder / f'.b.txt.partial-{ended.pid}-7-{host}'
+    for name in (dead, alive, *others, another):
       name.write_text('half')
     files.write_text(self.folder / 'a.txt', 'whole')
     self.assertFalse(dead.exists())
-    for name in (alive, elsewhere, another):
+    for name in (alive, *others, another):
       self.assertTrue(name.exists(), name)
 
 

@@ -9,6 +9,8 @@ each its own shards.
 """
 
 from collections.abc import Mapping
+import concurrent.futures
+import itertools
 import math
 from typing import Any
 
@@ -21,6 +23,8 @@ from selfexplain_jax import files
 from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
 from selfexplain_jax.distributed import hosts
+
+_READERS = 4  # Shards that a process checks at once, and holds.
 
 
 class StoreWriter:
@@ -51,16 +55,16 @@ class StoreWriter:
     self._kvstore = ts.KvStore.open(layout.kvstore_spec(directory)).result()
 
   def completed_shards(self) -> set[int]:
-    """Returns the shards that need no writing; reads all that is stored."""
-    return set(
-      hosts.from_lead(
-        lambda: [
-          index
-          for index in range(self._spec.shards(self._rows))
-          if self._is_complete(index)
-        ]
-      )
-    )
+    """Returns the shards that need no writing; reads all that is stored.
+
+    Of several processes each reads its share, all of them about as much.
+    """
+    shards = range(self._spec.shards(self._rows))
+    own = shards[hosts.index() :: hosts.count()]
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as readers:
+      complete = list(readers.map(self._is_complete, own))
+    found = [index for index, whole in zip(own, complete, strict=True) if whole]
+    return set(itertools.chain.from_iterable(hosts.gather(found, patient=True)))
 
   def write_shard(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes shard `index`, new or again.

@@ -21,6 +21,7 @@ import sys
 import threading
 from typing import Any
 
+from absl import logging
 import jax
 from jax._src import distributed  # The service of keys has no public name.
 from jax.experimental import multihost_utils
@@ -36,6 +37,9 @@ _HEARTBEAT_SECONDS = 60
 _GRACE_SECONDS = 60
 
 _asked = itertools.count()
+# JAX has all leave at the number after the highest that any has asked with, so
+# no number may be left out.
+_sync_points = itertools.count(1)
 _timeout_seconds = 1800
 
 
@@ -137,14 +141,18 @@ def is_lead() -> bool:
   return index() == 0
 
 
-def agree(value: Any) -> Any:
+def agree(value: Any, patient: bool = False) -> Any:
   """Returns the value that process 0 has, which is JSON.
 
   All processes have to call it, in the same order. Nothing is computed on
   devices, so it may be called at any time.
 
+  Args:
+    value: that of this process.
+    patient: wait for as long as process 0 lives.
+
   Raises:
-    MissingError: if process 0 does not come.
+    MissingError: if process 0 does not come, and nobody is patient.
   """
   if count() == 1:
     return value
@@ -152,17 +160,17 @@ def agree(value: Any) -> Any:
   if is_lead():
     _client().key_value_set(key, json.dumps(value))
     return value
-  return json.loads(_wait_for(key, 0))
+  return json.loads(_wait_for(key, 0, patient))
 
 
 def from_lead(make: Callable[[], Any]) -> Any:
   """Returns what process 0 makes, which is JSON; the others wait for it.
 
-  For what takes long, or has to be done once, such as asking an endpoint.
+  For what takes long, or has to be done once, such as asking an endpoint. They
+  wait for as long as process 0 lives: its death ends them.
 
   Raises:
     errors.InputError: in all processes, if process 0 finds one.
-    MissingError: if process 0 does not come.
   """
   if count() == 1:
     return make()
@@ -172,13 +180,13 @@ def from_lead(make: Callable[[], Any]) -> Any:
       found = {'made': make()}
     except errors.InputError as e:
       found = {'error': str(e)}
-  found = agree(found)
+  found = agree(found, patient=True)
   if 'error' in found:
     raise errors.InputError(found['error'])
   return found['made']
 
 
-def gather(value: Any) -> list[Any]:
+def gather(value: Any, patient: bool = False) -> list[Any]:
   """Returns the values of all processes in order; they are JSON.
 
   As `agree`, otherwise.
@@ -188,7 +196,7 @@ def gather(value: Any) -> list[Any]:
   key = f'gather/{next(_asked)}'
   _client().key_value_set(f'{key}/{index()}', json.dumps(value))
   return [
-    json.loads(_wait_for(f'{key}/{process}', process))
+    json.loads(_wait_for(f'{key}/{process}', process, patient))
     for process in range(count())
   ]
 
@@ -228,7 +236,7 @@ def told_to_leave() -> bool:
   Of several processes: one of them gets it, and all have to leave at the same
   call, which is a little later. All have to call it equally often.
   """
-  return multihost_utils.reached_preemption_sync_point(next(_asked))
+  return multihost_utils.reached_preemption_sync_point(next(_sync_points))
 
 
 def fetch(tree: Any) -> Any:
@@ -272,14 +280,18 @@ def _client() -> Any:
   return distributed.global_state.client
 
 
-def _wait_for(key: str, process: int) -> str:
+def _wait_for(key: str, process: int, patient: bool = False) -> str:
   """Returns the value of a key that another process sets."""
-  try:
-    return _client().blocking_key_value_get(key, _timeout_seconds * 1000)
-  except jax.errors.JaxRuntimeError as e:
-    raise MissingError(
-      f'process {process} did not answer within {_timeout_seconds} s'
-    ) from e
+  while True:
+    try:
+      return _client().blocking_key_value_get(key, _timeout_seconds * 1000)
+    except jax.errors.JaxRuntimeError as e:
+      if patient and 'DEADLINE_EXCEEDED' in str(e):
+        logging.info('Waiting for process %d', process)
+        continue
+      raise MissingError(
+        f'process {process} did not answer within {_timeout_seconds} s'
+      ) from e
 
 
 def _missing(name: str, error: Exception) -> str:

@@ -28,7 +28,7 @@ from selfexplain_jax.training import throughput
 
 Metrics = dict[str, jax.Array]
 
-_MEMORY = 'device_memory.prof'
+_MEMORY = 'device_memory_{}.prof'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,10 +162,18 @@ class _Run:
     # Of steps that were not shown yet; the last of them may still run.
     self._unread: list[tuple[int, Metrics]] = []
     self._shown = self._saved = self._evaluated = 0
+    self._tracing = False
     self._waits = dict.fromkeys(('steps', 'compiling', 'input_wait'), 0.0)
 
   def train(self, state: Any) -> tuple[Any, Any]:
     """Does what `train` says, but does not leave if asked to."""
+    try:
+      return self._train(state)
+    finally:
+      self._end_profile()
+
+  def _train(self, state: Any) -> tuple[Any, Any]:
+    """Trains; what is traced then may still be."""
     job, goodput = self._job, self._goodput
     state, notes = self._restored(state)
     self._shown = self._saved = self._evaluated = self.done
@@ -294,10 +302,11 @@ class _Run:
     if not self._unread:
       return
     job, goodput = self._job, self._goodput
-    at, metrics = self._unread[-1]
-    values = _numbers(metrics)
-    if not _finite(values):
-      raise self._not_finite()
+    read = jax.device_get(self._unread)
+    for step, metrics in read:
+      if not _finite(_numbers(metrics)):
+        raise _NotFiniteError(step, _numbers(metrics))
+    at, values = read[-1][0], _numbers(read[-1][1])
     self._unread.clear()
     now = {name: goodput.seconds(name) for name in self._waits}
     spent = {name: now[name] - before for name, before in self._waits.items()}
@@ -322,21 +331,26 @@ class _Run:
       log.write(at, **speed, **values)
       goodput.note(at)
 
-  def _not_finite(self) -> _NotFiniteError:
-    """Returns an error that names the first step that was not sound."""
-    read = ((step, _numbers(metrics)) for step, metrics in self._unread)
-    return _NotFiniteError(*next(one for one in read if not _finite(one[1])))
-
   def _profile(self) -> None:
-    """Begins and ends the trace of the steps that are asked for."""
+    """Begins and ends the trace of the steps that are asked for.
+
+    A start that goes on within them traces what is left of them.
+    """
     wanted, coming = self._job.profile, self.done + 1
     if not wanted.steps or not hosts.is_lead():
       return
-    if coming == wanted.first_step:
+    if coming >= wanted.first_step + wanted.steps:
+      self._end_profile()
+    elif coming >= wanted.first_step and not self._tracing:
       jax.profiler.start_trace(str(self._workdir / 'profile'))
-    elif coming == wanted.first_step + wanted.steps:
+      self._tracing = True
+
+  def _end_profile(self) -> None:
+    """Ends a trace, if one was begun."""
+    if self._tracing:
       jax.block_until_ready([metrics for _, metrics in self._unread])
       jax.profiler.stop_trace()
+      self._tracing = False
       logging.info('%s: traced into %s', self._job.name, self._workdir)
 
 
@@ -351,8 +365,10 @@ def _finite(values: dict[str, float]) -> bool:
 
 def _out_of_memory(job: Job, workdir: files.PathLike, error: Exception) -> str:
   """Writes what is in the memory of the devices, and says what took it."""
-  profile = files.path(workdir) / _MEMORY
-  files.write_bytes(profile, jax.profiler.device_memory_profile())
+  profile = files.path(workdir) / _MEMORY.format(hosts.index())
+  files.write_bytes(
+    profile, jax.profiler.device_memory_profile(), every_process=True
+  )
   device = jax.local_devices()[0]
   held = sum(
     shard.data.nbytes

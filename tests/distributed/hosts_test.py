@@ -26,6 +26,7 @@ class HostsTest(absltest.TestCase):
       self.assertEqual(said['agreed'], {'from': 0})
       self.assertEqual(said['gathered'], [0, 10])
       self.assertEqual(said['made'], [0])
+      self.assertEqual(said['slowly'], 'at last')
       self.assertEqual(said['refused'], 'found by 0')
       self.assertEqual(
         said['files'], ['own_0.json', 'own_1.json', 'shared.json']

@@ -67,6 +67,12 @@ def _from_lead_fails() -> str:
   return ''
 
 
+def _slowly() -> str:
+  """Takes longer than one process waits for another elsewhere."""
+  time.sleep(8)
+  return 'at last'
+
+
 def _wait_for(name: str) -> None:
   while not os.path.exists(name):
     time.sleep(0.05)
@@ -92,6 +98,7 @@ def main() -> None:
     'agreed': hosts.agree({'from': me}),
     'gathered': hosts.gather(me * 10),
     'made': hosts.from_lead(lambda: [me]),
+    'slowly': hosts.from_lead(_slowly),
     'refused': _from_lead_fails(),
     'files': sorted(p.name for p in files.path(folder).iterdir()),
     'split': split,

@@ -10,6 +10,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from selfexplain_jax.distributed import preemption
+from tests.distributed import workers
 
 _TWICE = """
 import os, signal, time
@@ -44,6 +45,17 @@ class PreemptionTest(parameterized.TestCase):
     preemption.ask()
     with self.assertRaises(preemption.Preempted):
       preemption.check()
+
+  @parameterized.parameters(('before', 0, 1), ('between', 4, 30))
+  def test_all_leave_at_one_call_if_one_is_told(self, when, first, last):
+    address = f'127.0.0.1:{workers.port()}'
+    ended = workers.run(
+      'leaving_worker', *([address, str(i), when] for i in range(2))
+    )
+    told = [one.result for one in ended]
+    self.assertEqual(told[0], told[1])
+    self.assertIsNotNone(told[0])
+    self.assertBetween(told[0], first, last)
 
   def test_a_second_interrupt_ends_the_job(self):
     ended = subprocess.run(

@@ -129,6 +129,18 @@ class LoopTest(parameterized.TestCase):
     if bad > 4:
       self.assertIn(f'going on from step {bad - 1}', str(log.output))
 
+  def test_a_single_bad_step_that_is_not_shown_stops_it(self):
+    def step(state, batch):
+      new, metrics = _step(state, batch)
+      bad = jnp.where(batch == 3, jnp.inf, 1.0)
+      return new, {**metrics, 'gradient_norm': metrics['gradient_norm'] * bad}
+
+    job = _job(step=step, log_every=20, checkpoint_every=12, evaluate_every=12)
+    with self.assertRaisesRegex(
+      errors.FaultError, 'step 3 of 12 gave .*gradient_norm inf'
+    ):
+      loop.train(job, _start(), self.folder)
+
   def test_out_of_memory_is_told_in_a_line(self):
     def step(state, batch):
       if float(batch) == 3:
@@ -140,7 +152,8 @@ class LoopTest(parameterized.TestCase):
       'adding: out of memory, with .* GB.*accumulate.*5G of 4',
     ):
       loop.train(_job(step=step), _start(), self.folder)
-    self.assertGreater((self.folder / 'device_memory.prof').stat().st_size, 0)
+    memory = self.folder / 'device_memory_0.prof'
+    self.assertGreater(memory.stat().st_size, 0)
 
   def test_goes_on_from_another_run(self):
     first, second = self.folder / 'first', self.folder / 'second'
@@ -166,6 +179,27 @@ class LoopTest(parameterized.TestCase):
       _job(profile=loop.Profile(first_step=2, steps=3)), _start(), self.folder
     )
     self.assertTrue(list((self.folder / 'profile').rglob('*.xplane.pb')))
+
+  @parameterized.parameters((2, 5), (4, 3), (11, 9))
+  def test_traces_what_is_left_when_it_goes_on(self, first, steps):
+    """It leaves after step 5; the last case has no end within the run."""
+
+    def stop(step, state, notes):
+      if step == 5:
+        preemption.ask()
+      return _job().evaluate(step, state, notes)
+
+    profile = loop.Profile(first_step=first, steps=steps)
+    with self.assertRaises(preemption.Preempted):
+      loop.train(_job(evaluate=stop, profile=profile), _start(), self.folder)
+    preemption._asked = False
+    state, _ = loop.train(_job(profile=profile), _start(), self.folder)
+    self.assertEqual(float(state['sum']), 78)
+    traces = list((self.folder / 'profile').rglob('*.xplane.pb'))
+    self.assertGreaterEqual(len(traces), 1)
+    # None is left running.
+    with self.assertRaises(RuntimeError):
+      jax.profiler.stop_trace()
 
 
 if __name__ == '__main__':
