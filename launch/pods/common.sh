@@ -88,13 +88,16 @@ check_binary() {
 }
 
 # Hosts of a slice. A TPU of v5e and v6e is named by its chips, with 4 on a host,
-# or up to 8 on a single one; one of v5p by its cores, 2 a chip, 4 chips a host.
-# (cloud.google.com/tpu/docs: v5e, v5p, v6e.)
+# or up to `single` on a single one: 8 of a TPU VM, 4 of a cluster's nodes; one of
+# v5p by its cores, 2 a chip, 4 chips a host. (cloud.google.com/tpu/docs: v5e, v5p,
+# v6e, and plan-tpus of Kubernetes Engine.) Arguments: the TPU, and `single`.
 hosts_of() {
-  local count=${1##*-}
+  local count=${1##*-} single=$2
   [[ $count =~ ^[0-9]+$ ]] || die "accelerator $1: expected KIND-NUMBER"
   case $1 in
-    v5litepod-* | v6e-*) ((count <= 8)) && echo 1 || echo $((count / 4)) ;;
+    v5litepod-* | v6e-*)
+      ((count <= single)) && echo 1 || echo $((count / 4))
+      ;;
     v5p-*) ((count <= 8)) && echo 1 || echo $((count / 8)) ;;
     *) die "accelerator $1: expected v5litepod-N, v5p-N or v6e-N" ;;
   esac
@@ -109,9 +112,19 @@ runtime_of() {
   esac
 }
 
-# The code as an archive: what git knows of, as it is now.
+# Sets `archive` to one of the code as it is now, but for git's own.
 pack() {
-  run tar -C "$top" -czf "$1" --exclude=.git --exclude=.venv .
+  archive=$(mktemp -d)/code.tgz
+  run tar -C "$top" -czf "$archive" --exclude=.git --exclude=.venv .
+}
+
+# Installs the code, which is in the folder $1, into the environment `venv` beside
+# it. Images have Python 3.10, which is too old, so one is fetched by uv.
+# Arguments: the folder. Prints the command of a shell.
+installing() {
+  echo "python3 -m pip install -q --user uv && python3 -m uv venv -q --clear \
+--python 3.12 venv && python3 -m uv pip install -q --python venv/bin/python \
+-e './$1[tpu]'"
 }
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -36,10 +36,15 @@ require tpu_type
 check_binary
 [[ $num_slices =~ ^[1-9][0-9]*$ ]] || die "--num_slices=$num_slices: expected 1+"
 [[ $restarts =~ ^[1-9][0-9]*$ ]] || die "--restarts=$restarts: expected 1+"
-hosts=$(($(hosts_of "$tpu_type") * num_slices))
+hosts=$(($(hosts_of "$tpu_type" 4) * num_slices))
 
-if ! "$dry_run" && xpk workload list "${place[@]}" 2>/dev/null | grep -qw "$name"
-then
+# The list has names in its first or, with numbers of rows, second column.
+is_there() {
+  xpk workload list "${place[@]}" 2>/dev/null |
+    awk -v name="$name" '$1 == name || $2 == name { n = 1 } END { exit !n }'
+}
+
+if ! "$dry_run" && is_there; then
   say "$name is there already: --delete removes it"
   exit
 fi

@@ -38,7 +38,7 @@ require accelerator bucket
 check_binary
 [[ $bucket == gs://* ]] || die "--bucket=$bucket: expected gs://BUCKET/FOLDER"
 [[ $num_slices =~ ^[1-9][0-9]*$ ]] || die "--num_slices=$num_slices: expected 1+"
-hosts=$(($(hosts_of "$accelerator") * num_slices))
+hosts=$(($(hosts_of "$accelerator" 8) * num_slices))
 folder=${bucket%/}/$name
 printf -v line ' %q' "${binary[@]}" "--processes=$hosts"
 
@@ -51,7 +51,11 @@ cd /root
 if gcloud storage ls $folder/ended_\$host; then exit; fi
 gcloud storage cp $folder/code.tgz code.tgz
 mkdir -p code && tar -C code -xzf code.tgz
-python3 -m venv venv && venv/bin/pip install -q -e './code[tpu]'
+if ! { $(installing code); } >>log.txt 2>&1; then
+  # Nothing is noted as ended: a host that starts again tries again.
+  gcloud storage cp log.txt $folder/log_\$host.txt
+  exit 1
+fi
 cd code
 failed=0
 while true; do
@@ -74,8 +78,7 @@ then
   say "$name is queued already: --delete removes it"
   exit
 fi
-archive=/tmp/selfexplain_jax.tgz
-pack "$archive"
+pack
 run gcloud storage cp "$archive" "$folder/code.tgz"
 ! "$dry_run" || sed 's/^/  | /' "$script"
 more=("--accelerator-type=$accelerator" "--node-id=$name")

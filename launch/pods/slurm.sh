@@ -40,6 +40,8 @@ cat >"$script" <<END
 cd $top
 # The shell gets the signal; srun passes it to every process.
 trap 'kill -TERM \$step' TERM
+# JAX takes one device for each process of Slurm, if it is not told.
+export JAX_LOCAL_DEVICE_IDS=$(seq -s, 0 $((gpus - 1)))
 srun --ntasks-per-node=1 $venv/bin/python -m launch.${line# } &
 step=\$!
 wait \$step

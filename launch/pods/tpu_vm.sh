@@ -31,7 +31,7 @@ if "$delete"; then
 fi
 require accelerator
 check_binary
-hosts=$(hosts_of "$accelerator")
+hosts=$(hosts_of "$accelerator" 8)
 
 # Empty if there is no such TPU.
 state() {
@@ -58,12 +58,13 @@ everywhere() {
     --ssh-flag=-o --ssh-flag=ServerAliveInterval=30 "--command=$1"
 }
 
+# A run whose connection was lost goes on there: it is asked to save and leave.
 install() {
-  local archive=/tmp/selfexplain_jax.tgz
-  pack "$archive"
-  run "${tpu[@]}" scp "$archive" "$name:$archive" "${place[@]}" --worker=all
-  everywhere "mkdir -p selfexplain_jax && tar -C selfexplain_jax -xzf $archive \
-&& python3 -m venv venv && venv/bin/pip install -q -e './selfexplain_jax[tpu]'"
+  everywhere "while pkill -f 'python -m launch[.]'; do sleep 5; done; true"
+  pack
+  run "${tpu[@]}" scp "$archive" "$name:code.tgz" "${place[@]}" --worker=all
+  everywhere "mkdir -p selfexplain_jax && tar -C selfexplain_jax -xzf code.tgz \
+&& $(installing selfexplain_jax)"
 }
 
 printf -v line ' %q' "${binary[@]}" "--processes=$hosts"

@@ -82,7 +82,10 @@ class PodsTest(parameterized.TestCase):
     self.assertEqual(ended.returncode, 0, ended.stderr)
     made = ' '.join(calls)
     self.assertIn('tpu-vm create n --zone=z --accelerator-type=v5lite', made)
-    self.assertIn('scp /tmp/selfexplain_jax.tgz n:', made)
+    self.assertRegex(made, r'scp \S+/code.tgz n:code.tgz')
+    self.assertIn('uv venv -q --clear --python 3.12 venv', made)
+    # What may still run there leaves before its code is replaced.
+    self.assertLess(made.index('pkill'), made.index(' scp '))
     self.assertIn('--worker=all', made)
     self._answer('describe', 'READY')
     ended, calls = self._run('tpu_vm', *_ARGUMENTS['tpu_vm'], *_BINARY)
@@ -129,16 +132,35 @@ class PodsTest(parameterized.TestCase):
     ended, calls = self._run('gke', *_ARGUMENTS['gke'], *_BINARY)
     self.assertEqual(ended.returncode, 0, ended.stderr)
     self.assertIn('--max-restarts=100', calls[-1])
-    self._answer('list', 'n  Running')
+    for listed in ('n  Running', 'a  1\n0  n  2024  Running\n1 b'):
+      self._answer('list', listed)
+      ended, calls = self._run('gke', *_ARGUMENTS['gke'], *_BINARY)
+      self.assertIn('there already', ended.stderr)
+      self.assertLen(calls, 1)
+    self._answer('list', 'n-2  Running\nan  Running\n0 n.b n-1')
     ended, calls = self._run('gke', *_ARGUMENTS['gke'], *_BINARY)
-    self.assertIn('there already', ended.stderr)
-    self.assertLen(calls, 1)
+    self.assertIn('workload create --workload=n ', calls[-1])
+
+  @parameterized.parameters(
+    ('gke', 'tpu_type', 'v5litepod-8', 2),
+    ('gke', 'tpu_type', 'v6e-4', 1),
+    ('tpu_vm', 'accelerator', 'v5litepod-8', 1),
+    ('tpu_vm', 'accelerator', 'v6e-16', 4),
+    ('queued', 'accelerator', 'v5p-8', 1),
+  )
+  def test_hosts_of_small_slices(self, launcher, flag, kind, hosts):
+    arguments = [f'--{flag}={kind}', '--dry_run', *_BINARY]
+    ended, _ = self._run(launcher, *_ARGUMENTS[launcher], *arguments)
+    self.assertEqual(ended.returncode, 0, ended.stderr)
+    self.assertIn(f'--processes={hosts}', ended.stdout)
 
   def test_a_job_of_slurm_is_queued_once(self):
     ended, calls = self._run('slurm', *_ARGUMENTS['slurm'], *_BINARY)
     self.assertEqual(ended.returncode, 0, ended.stderr)
     self.assertIn('--requeue', calls[-1])
     self.assertIn('--signal=B:TERM@120', calls[-1])
+    dry, _ = self._run('slurm', *_ARGUMENTS['slurm'], '--dry_run', *_BINARY)
+    self.assertIn('export JAX_LOCAL_DEVICE_IDS=0,1,2,3,4,5,6,7\n', dry.stdout)
     self._answer('--me', '17')
     ended, calls = self._run('slurm', *_ARGUMENTS['slurm'], *_BINARY)
     self.assertIn('waits or runs already', ended.stderr)
