@@ -8,7 +8,9 @@ each binary undisturbed, twice, to know what it ends with and how long it takes;
 and in fresh folders starts it again and again, each time killing it at a moment
 drawn uniformly from that time, a third of them in the next save after that,
 until it finishes; and begins anew until there were as many kills as asked for.
-Every run must end with the same files, byte for byte.
+Every run must end with the same files, byte for byte. A job that gets SIGTERM
+has to leave with 75, unless it does not listen yet, or has nothing left to do but
+to end. Such kills are counted, and an error in the first three quarters of a run.
 
 `--binaries` names some of them; `quickstart` is the whole flow. With
 `--processes=2` each is a job of two processes, of which one is killed. What is
@@ -49,6 +51,7 @@ _BINARIES = flags.DEFINE_list(
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 _SAVE_EVERY = 3  # Of so many kills one is to be within a save.
+_ENDING = 0.75  # From this share of a run on it may have begun to end.
 # Stages of this run side by side.
 _FLOW_CONFIG = 'experiments/quickstart.py:test'
 
@@ -90,6 +93,7 @@ def _harass(
   while sum(bool(kill.signal) for kill in kills) < _KILLS.value:
     runs += 1
     workdir = folder / f'run_{runs}'
+    first = True
     while True:
       left = _KILLS.value - sum(bool(kill.signal) for kill in kills)
       if not left:
@@ -104,6 +108,12 @@ def _harass(
         random,
       )
       kills.append(kill)
+      if kill.unheard and first and kill.seconds < _ENDING * seconds:
+        raise RuntimeError(
+          f'{workdir} went on to its end of {seconds:.1f} s, and got SIGTERM '
+          f'after {kill.seconds:.1f}: expected that it leaves with 75'
+        )
+      first = False
       print(
         f'{name:18} run {runs:2} {kill.signal or "none":8} '
         f'{kill.seconds:6.2f} s {"in a save" if kill.in_save else "":10} '
@@ -126,7 +136,10 @@ def _harass(
     'in_a_save': sum(kill.in_save for kill in killed),
     'SIGKILL': sum(kill.signal == 'SIGKILL' for kill in killed),
     'SIGTERM': sum(kill.signal == 'SIGTERM' for kill in killed),
-    'moments': [round(kill.seconds, 2) for kill in killed],
+    'unheard': sum(kill.unheard for kill in killed),
+    'moments': [
+      [kill.signal, round(kill.seconds, 2), *kill.codes] for kill in killed
+    ],
     'different': wrong,
   }
 
@@ -134,13 +147,15 @@ def _harass(
 def _table(found: dict[str, dict[str, Any]]) -> str:
   """Writes what was found, a line for each binary."""
   lines = [
-    '| binary | undisturbed | results | kills | in a save | runs | different |',
-    '|---|---|---|---|---|---|---|',
+    '| binary | undisturbed | results | kills | in a save | unheard | runs | '
+    'different |',
+    '|---|---|---|---|---|---|---|---|',
   ]
   for name, one in found.items():
     lines.append(
       f'| {name} | {one["seconds"]} s | {one["results"]} | {one["kills"]} | '
-      f'{one["in_a_save"]} | {one["runs"]} | {len(one["different"])} |'
+      f'{one["in_a_save"]} | {one["unheard"]} | {one["runs"]} | '
+      f'{len(one["different"])} |'
     )
   return '\n'.join(lines)
 

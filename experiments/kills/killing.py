@@ -46,6 +46,11 @@ class Kill:
   codes: tuple[int, ...]
 
   @property
+  def unheard(self) -> bool:
+    """Whether it was asked to leave, and went on to its end."""
+    return self.signal == 'SIGTERM' and self.finished
+
+  @property
   def finished(self) -> bool:
     """Whether all processes ended as they should."""
     return not any(self.codes)
