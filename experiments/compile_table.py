@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-r"""Compiles every stage for real slices, and writes docs/performance.md.
+r"""Compiles every stage for real slices, and writes docs/slices.md.
 
   JAX_PLATFORMS=cpu python -m experiments.compile_table
 
@@ -24,7 +24,7 @@ from experiments import compile_check
 _WRITE = flags.DEFINE_bool('write', False, 'Compile nothing.')
 _HERE = pathlib.Path(__file__).parent
 _RESULTS = _HERE / 'results' / 'compile_check'
-_DOCUMENT = _HERE.parent / 'docs' / 'performance.md'
+_DOCUMENT = _HERE.parent / 'docs' / 'slices.md'
 
 _8B, _70B, _QWEN = 'llama3_1_8b', 'llama3_1_70b', 'qwen3_8b'
 _OF_MODEL = tuple(s for s in compile_check.STAGES if s != 'dictionary')

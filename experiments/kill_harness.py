@@ -9,8 +9,9 @@ and in fresh folders starts it again and again, each time killing it at a moment
 drawn uniformly from that time, a third of them in the next save after that,
 until it finishes; and begins anew until there were as many kills as asked for.
 Every run must end with the same files, byte for byte. A job that gets SIGTERM
-has to leave with 75, unless it does not listen yet, or has nothing left to do but
-to end. Such kills are counted, and an error in the first three quarters of a run.
+has to leave with 75, unless it does not listen yet, or has nothing left to do
+but to end. Such kills are counted, and an error in the first three quarters of
+a run.
 
 `--binaries` names some of them; `quickstart` is the whole flow. With
 `--processes=2` each is a job of two processes, of which one is killed. What is
