@@ -24,6 +24,10 @@ from selfexplain_jax.training import checksums
 # as when two runs train side by side; so one run at a time is in Orbax.
 _IN_ORBAX = threading.Lock()
 
+# What cannot be read from a bucket may only be out of reach for a while, and
+# passing over a checkpoint loses the steps since the one before.
+_REMOTE_ATTEMPTS, _PAUSE_SECONDS = 3, 20.0
+
 
 def leaf_names(tree: Any) -> list[str]:
   """Names of a tree's leaves in flattening order, such as 'layers.query'."""
@@ -73,6 +77,7 @@ class Checkpoints:
     policies = ocp.training.preservation_policies
     self._directory = files.path(directory)
     self._base = base
+    self._attempts = _REMOTE_ATTEMPTS if '://' in str(directory) else 1
     self._writing: threading.Thread | None = None
     self._failed: BaseException | None = None
     self.waited = 0.0
@@ -209,15 +214,22 @@ class Checkpoints:
     context.multiprocessing.primary_host = me
     context.multiprocessing.active_processes = {me}
     context.multiprocessing.barrier_sync_key_prefix = f'process_{me}'
-    try:
-      with _IN_ORBAX, context:
-        found = self._checkpointer.load_checkpointables(
-          step, {'state': abstract, 'meta': None}
-        )
-    except Exception as e:  # Orbax raises many kinds for a damaged file.
-      return {}, ' '.join(str(e).split())[:300] or type(e).__name__
-    found['state'] = {name: found['state'][name] for name in names}
-    return found, ''
+    why = ''
+    for attempt in range(self._attempts):
+      if attempt:
+        logging.warning('Reading checkpoint %d once more: %s', step, why)
+        time.sleep(_PAUSE_SECONDS)
+      try:
+        with _IN_ORBAX, context:
+          found = self._checkpointer.load_checkpointables(
+            step, {'state': abstract, 'meta': None}
+          )
+      except Exception as e:  # Orbax raises many kinds for a damaged file.
+        why = ' '.join(str(e).split())[:300] or type(e).__name__
+        continue
+      found['state'] = {name: found['state'][name] for name in names}
+      return found, ''
+    return {}, why
 
   def _check(self, step: int, content: dict[str, Any]) -> str:
     """Returns what is wrong with what was loaded; all processes call it."""

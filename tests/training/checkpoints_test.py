@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from unittest import mock
 
 from absl.testing import absltest
 import jax
@@ -124,6 +125,27 @@ class CheckpointsTest(absltest.TestCase):
       made.save(2, state(2), {'seen': 2})  # Written again.
     with _opened(self.folder) as made:
       _equal(self, made.restore(state(0)), 2)
+
+  def test_what_is_out_of_reach_for_a_while_is_read_once_more(self):
+    self._save((1, 2))
+    with _opened(self.folder) as made:
+      made._attempts = 2  # As of a bucket.
+      load, failed = made._checkpointer.load_checkpointables, []
+
+      def fail_once(step, content):
+        if not failed:
+          failed.append(step)
+          raise ConnectionError('reset by peer')
+        return load(step, content)
+
+      with (
+        mock.patch.object(
+          made._checkpointer, 'load_checkpointables', fail_once
+        ),
+        mock.patch.object(checkpoints, '_PAUSE_SECONDS', 0),
+      ):
+        _equal(self, made.restore(state(0)), 2)
+      self.assertEqual(failed, [2])
 
   def test_steps_before_one_that_was_passed_over_are_saved_too(self):
     self._save((2, 4))
