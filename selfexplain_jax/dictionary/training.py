@@ -207,7 +207,7 @@ def _loss(
 
   def one(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array):
     lowest = jnp.zeros((), jnp.float32)
-    if alone and sae.k is not None:
+    if sae.k is not None and not split:
       found = topk.reconstruct(sae, x_BxD)
       return None, x_BxD - found.made_BxD, lowest, found.fired_S, found.l0
     values = sae_lib.encoded(sae, x_BxD)
@@ -220,8 +220,7 @@ def _loss(
     error_BxD = x_BxD - sae_lib.decode(sae, fires)
     return values, error_BxD, lowest, jnp.any(fires > 0, 0), l0
 
-  # Of a dictionary that is split, rows that fire are on other devices.
-  alone = jax.sharding.get_abstract_mesh().size <= 1
+  split = _is_split()
   values, error, lowest_L, fired_LxS, l0_L = jax.vmap(one)(stacked, x_LxBxD)
   unexplained_L = jnp.mean(error**2, (1, 2))
 
@@ -255,6 +254,11 @@ def _loss(
     lowest_L=lowest_L,
     fired_LxS=fired_LxS,
   )
+
+
+def _is_split() -> bool:
+  """Whether rows of a dictionary that fire may be on other devices."""
+  return jax.sharding.get_abstract_mesh().size > 1
 
 
 def batch_threshold(values_BxS: jax.Array, k: int) -> jax.Array:
