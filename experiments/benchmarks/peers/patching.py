@@ -142,4 +142,4 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
 
 
 if __name__ == '__main__':
-  contestant.serve(prepare, 'torch transformers')
+  contestant.serve(prepare, 'torch transformers nnsight transformer-lens')
