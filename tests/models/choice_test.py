@@ -1,13 +1,14 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of the choice of a token against sorting."""
 
+from unittest import mock
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
 import numpy as np
 
 from selfexplain_jax.distributed import axis_rules
-from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.models import choice
 
 
@@ -42,13 +43,17 @@ class ChoiceTest(parameterized.TestCase):
     self.assertTrue(np.isnan(made.logit[0]))
     self.assertBetween(int(made.token[0]), 0, 255)
 
-  def test_blocks_are_of_one_device(self):
-    if jax.device_count() > 1:
-      self.skipTest('of what several devices do tests/distributed tells')
-    with jax.set_mesh(mesh_lib.make_mesh()):
-      self.assertEqual(axis_rules.ways('activation_vocabulary'), 1)
-      made = choice.choose(np.eye(3, 256, dtype=np.float32))
-    self.assertEqual(made.token.tolist(), [0, 1, 2])
+  @parameterized.parameters(1, 8, 5)
+  def test_blocks_of_a_vocabulary_that_is_split(self, ways):
+    """In 8 parts of 144 blocks have 16; 5 do not divide it, and it is whole."""
+    logits = np.random.default_rng(0).normal(size=(20, 1152))
+    logits = logits.astype(np.float32)
+    with mock.patch.object(axis_rules, 'ways', lambda axis: ways):
+      made = jax.make_jaxpr(choice.choose)(logits)
+      found = choice.choose(logits)
+    block = {1: 128, 8: 16, 5: 128}[ways]
+    self.assertIn(f'f32[20,{1152 // block},{block}]', str(made))
+    np.testing.assert_array_equal(found.token, logits.argmax(1))
 
 
 if __name__ == '__main__':
