@@ -49,7 +49,7 @@ class ChoiceTest(parameterized.TestCase):
     logits = np.random.default_rng(0).normal(size=(20, 1152))
     logits = logits.astype(np.float32)
     with mock.patch.object(axis_rules, 'ways', lambda axis: ways):
-      made = jax.make_jaxpr(choice.choose)(logits)
+      made = jax.make_jaxpr(lambda x: choice.choose(x))(logits)
       found = choice.choose(logits)
     block = {1: 128, 8: 16, 5: 128}[ways]
     self.assertIn(f'f32[20,{1152 // block},{block}]', str(made))
