@@ -81,12 +81,58 @@ def attend(
     key_BxSxNxW,
     preferred_element_type=jnp.float32,
   )
-  scores = scores * (config.query_scale or width) ** -0.5
-  scores = soft_cap(scores, config.score_cap)
-  scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
-  weights = jax.nn.softmax(scores, -1).astype(value_BxSxNxW.dtype)
+  weights = _weights(config, scores, visible_BxTxS)
+  weights = weights.astype(value_BxSxNxW.dtype)
   mixed = jnp.einsum('bngts,bsnw->btngw', weights, value_BxSxNxW)
   return mixed.reshape(batch, length, heads * width)
+
+
+def attend_parts(
+  config: config_lib.DecoderConfig,
+  query_BxTxHxW: jax.Array,
+  keys: tuple[jax.Array, ...],
+  values: tuple[jax.Array, ...],
+  visible_BxTxS: jax.Array,
+) -> jax.Array:
+  """As `attend`, over keys and values in several parts, heads first.
+
+  Args:
+    config: the decoder's configuration.
+    query_BxTxHxW: rotated queries, few of them.
+    keys: rotated, [B, N, P, W] each, P positions.
+    values: as the keys.
+    visible_BxTxS: which query sees which key, of all parts one after the other.
+  """
+  batch, length, heads, width = query_BxTxHxW.shape
+  kv_heads = keys[0].shape[1]
+  grouped = query_BxTxHxW.reshape(
+    batch, length, kv_heads, heads // kv_heads, width
+  )
+  scores = [
+    jnp.einsum(
+      'btngw,bnsw->bngts', grouped, key, preferred_element_type=jnp.float32
+    )
+    for key in keys
+  ]
+  weights = _weights(config, jnp.concatenate(scores, -1), visible_BxTxS)
+  ends = np.cumsum([key.shape[2] for key in keys])[:-1]
+  mixed = sum(
+    jnp.einsum('bngts,bnsw->btngw', part.astype(value.dtype), value)
+    for part, value in zip(jnp.split(weights, ends, -1), values, strict=True)
+  )
+  return jnp.asarray(mixed).reshape(batch, length, heads * width)
+
+
+def _weights(
+  config: config_lib.DecoderConfig,
+  scores_BxNxGxTxS: jax.Array,
+  visible_BxTxS: jax.Array,
+) -> jax.Array:
+  """Softmax of products of queries and keys, over those that are seen."""
+  scores = scores_BxNxGxTxS * (config.query_scale or config.head_width) ** -0.5
+  scores = soft_cap(scores, config.score_cap)
+  scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
+  return jax.nn.softmax(scores, -1)
 
 
 def visible(

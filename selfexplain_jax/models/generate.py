@@ -1,15 +1,23 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Greedy generation with a cache: one compiled loop that stops early."""
+"""Greedy generation with a cache: a compiled loop that stops early."""
 
+from collections.abc import Callable
 import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import choice
 from selfexplain_jax.models import decoder
+
+_HEADS_FIRST = ('batch', 'activation_kv_heads', 'sequence', None)
+
+_FEWEST = 16  # Rows of which half may go on alone: else a program is longer.
+
+_COPIED = 2**30  # Bytes, at most, of layers' parameters that are copied.
 
 
 class Generated(NamedTuple):
@@ -26,13 +34,28 @@ class Generated(NamedTuple):
   log_probability: jax.Array
 
 
+class _Prompts(NamedTuple):
+  """What is known of prompts, which no generated token changes.
+
+  Attributes:
+    length: i32[B], tokens of each.
+    key: of each layer, [B, KV, T, W], rotated.
+    value: the same of values.
+  """
+
+  length: jax.Array
+  key: tuple[jax.Array, ...]
+  value: tuple[jax.Array, ...]
+
+
 class _Loop(NamedTuple):
-  """The state of the decoding loop; S = T + N is the length of the cache."""
+  """The state of the decoding loop."""
 
   step: jax.Array  # i32[]
   token: jax.Array  # i32[B], the last generated token
   done: jax.Array  # bool[B]
-  caches: tuple[tuple[jax.Array, jax.Array], ...]  # per layer, [B, KV, S, W]
+  key: tuple[jax.Array, ...]  # of generated tokens, per layer, [B, KV, N, W]
+  value: tuple[jax.Array, ...]
   tokens: jax.Array  # i32[B, N]
   length: jax.Array  # i32[B]
   log_probability: jax.Array  # f32[B]
@@ -51,8 +74,10 @@ def generate(
 ) -> Generated:
   """Continues prompts greedily until the end token or `new_tokens` tokens.
 
-  The loop ends as soon as every row has ended. A row of length 0 is padding of
-  the batch: it ends before it begins.
+  The loop ends as soon as every row has ended, and where the rows of a batch
+  are on one device, those that have not ended by the time that half of them
+  have go on without the others. A row of length 0 is padding of the batch: it
+  ends before it begins.
 
   Args:
     model: the decoder.
@@ -64,49 +89,147 @@ def generate(
     tap: at the blocks' sites of the prompts alone: nothing is read or written
       while tokens are generated.
   """
-  batch, prompt = tokens_BxT.shape
-  config = model.config
   if embeddings_BxTxD is None:
     embeddings_BxTxD = decoder.embed(model, tokens_BxT)
-
-  # Prefill: one scan over layers, whose outputs are the keys and values.
-  positions = jnp.arange(prompt, dtype=jnp.int32)[None]
-  turn = attention.rotation(config, positions)
-  seen = attention.visible(None, batch, prompt)
-  state = None if tap is None else tap.start(tokens_BxT)
-  indices = jnp.arange(config.layers, dtype=jnp.int32)
-  (x, _), (key, value) = jax.lax.scan(
-    functools.partial(_prefill_step, config, turn, seen, tap),
-    (embeddings_BxTxD, state),
-    (model.layers, indices, attention.window_sizes(config)),
-  )
-  # Heads come before positions, as products with one query want them: turned
-  # once here, and not at each token.
-  room = ((0, 0), (0, 0), (0, 0), (0, new_tokens), (0, 0))
-  key = jnp.pad(jnp.swapaxes(key, 2, 3), room)
-  value = jnp.pad(jnp.swapaxes(value, 2, 3), room)
-  last = jnp.maximum(length_B - 1, 0)[:, None, None]
-  token, log_probability = _choose(model, jnp.take_along_axis(x, last, 1)[:, 0])
-
-  empty = length_B == 0
-  start = _Loop(
+  prompts, x = _prefill(model, tokens_BxT, length_B, embeddings_BxTxD, tap)
+  token, log_probability = _choose(model, x)
+  batch, config, empty = len(length_B), model.config, length_B == 0
+  heads = (batch, config.kv_heads, new_tokens, config.head_width)
+  room = (_constrain_heads(jnp.zeros(heads, x.dtype)),) * config.layers
+  state = _Loop(
     step=jnp.zeros((), jnp.int32),
     token=token,
     done=empty,
     # A tuple of caches, updated in place: as scan inputs and outputs they
     # would be copied whole at each token.
-    caches=tuple((key[i], value[i]) for i in range(config.layers)),
+    key=room,
+    value=room,
     tokens=jnp.full((batch, new_tokens), end_id, jnp.int32),
     length=jnp.zeros(batch, jnp.int32),
     log_probability=jnp.where(empty, 0.0, log_probability),
   )
-  step = functools.partial(_decode_step, model, length_B, end_id, new_tokens)
+  layer = _layers(model)
+  if batch < _FEWEST or axis_rules.ways('batch') > 1:
+    state = _decode(model, layer, prompts, end_id, state, 0)
+    return Generated(state.tokens, state.length, state.log_probability)
+
+  # As soon as half of the rows have ended, the other half goes on alone.
+  half = -(-batch // 2)
+  state = _decode(model, layer, prompts, end_id, state, half)
+  rows = jnp.argsort(state.done, stable=True)[:half]
+
+  def take(tree):
+    return jax.tree.map(lambda each: each[rows] if each.ndim else each, tree)
+
+  few = _decode(model, layer, take(prompts), end_id, take(state), 0)
+  return Generated(
+    state.tokens.at[rows].set(few.tokens),
+    state.length.at[rows].set(few.length),
+    state.log_probability.at[rows].set(few.log_probability),
+  )
+
+
+def _prefill(
+  model: decoder.Decoder,
+  tokens_BxT: jax.Array,
+  length_B: jax.Array,
+  x_BxTxD: jax.Array,
+  tap: decoder.Tap | None,
+) -> tuple[_Prompts, jax.Array]:
+  """Runs prompts, and returns the stream at their last positions, [B, D], too.
+
+  Of the last layer no more is run than keys and values and the last position,
+  where no tap looks at the others.
+  """
+  config, (batch, length) = model.config, tokens_BxT.shape
+  place = jnp.arange(length, dtype=jnp.int32)[None]
+  turn = attention.rotation(config, place)
+  seen = attention.visible(None, batch, length)
+  windows = attention.window_sizes(config)
+  end = jnp.maximum(length_B - 1, 0)
+
+  def block(x, state, index, only):
+    visit = decoder.Visits(tap, state, jnp.asarray(index, jnp.int32))
+    here, query_place, kept = seen, place, []
+    if only is not None:
+      here = jnp.take_along_axis(seen, only[:, None, None], 1)
+      query_place = only[:, None]
+    window = None if windows is None else windows[index]
+
+    def attend(query, key, value):
+      # Heads come before positions, as products with one query want them:
+      # turned once here, and not at each token.
+      kept.extend(
+        _constrain_heads(jnp.swapaxes(each, 1, 2)) for each in (key, value)
+      )
+      near = attention.within(window, here, query_place, place)
+      return attention.attend(config, query, key, value, near)
+
+    layer = decoder.one_of(model.layers, index)
+    x = decoder.block(config, layer, x, turn, attend, visit, only_B=only)
+    return x, visit.state, kept
+
+  def step(index, carry):
+    x, state, stacks = carry
+    x, state, kept = block(x, state, index, None)
+    stacks = tuple(
+      stack.at[index].set(each)
+      for stack, each in zip(stacks, kept, strict=True)
+    )
+    return x, state, stacks
+
+  state = None if tap is None else tap.start(tokens_BxT)
+  last = config.layers - 1
+  heads = (last, batch, config.kv_heads, length, config.head_width)
+  empty = axis_rules.constrain(
+    jnp.zeros(heads, x_BxTxD.dtype), None, *_HEADS_FIRST
+  )
+  x, state, stacks = jax.lax.fori_loop(
+    0, last, step, (x_BxTxD, state, (empty, empty))
+  )
+  x, _, kept = block(x, state, last, end if tap is None else None)
+  if tap is not None:
+    x = jnp.take_along_axis(x, end[:, None, None], 1)
+  key, value = (
+    (*(stack[i] for i in range(last)), each)
+    for stack, each in zip(stacks, kept, strict=True)
+  )
+  return _Prompts(length_B, key, value), x[:, 0]
+
+
+def _layers(model: decoder.Decoder) -> Callable[[int], decoder.Layers]:
+  """Returns what gives one layer's parameters within the loop.
+
+  They are taken from the stack once, before it, if the copy is small: on CPU
+  they would be copied at each token.
+  """
+  layers = jax.tree.leaves(model.layers)
+  if sum(each.size * each.dtype.itemsize for each in layers) > _COPIED:
+    return functools.partial(decoder.one_of, model.layers)
+  taken = [decoder.one_of(model.layers, i) for i in range(model.config.layers)]
+  return taken.__getitem__
+
+
+def _decode(
+  model: decoder.Decoder,
+  layer: Callable[[int], decoder.Layers],
+  prompts: _Prompts,
+  end_id: int | jax.Array,
+  state: _Loop,
+  rows: int,
+) -> _Loop:
+  """Generates until no more than `rows` rows have not ended."""
+  new_tokens = state.tokens.shape[1]
 
   def unfinished(s: _Loop) -> jax.Array:
-    return (s.step < new_tokens) & ~jnp.all(s.done)
+    return (s.step < new_tokens) & (jnp.sum(~s.done, dtype=jnp.int32) > rows)
 
-  end = jax.lax.while_loop(unfinished, step, start)
-  return Generated(end.tokens, end.length, end.log_probability)
+  step = functools.partial(_decode_step, model, layer, prompts, end_id)
+  return jax.lax.while_loop(unfinished, step, state)
+
+
+def _constrain_heads(x_BxKVxTxW: jax.Array) -> jax.Array:
+  return axis_rules.constrain(x_BxKVxTxW, *_HEADS_FIRST)
 
 
 def _choose(
@@ -124,66 +247,69 @@ def _untapped(site: str, value: jax.Array) -> jax.Array:
   return value
 
 
-def _prefill_step(config, turn, seen, tap, carry, inputs):
-  """Runs a block over the prompts and returns its keys and values."""
-  x, state = carry
-  layer, index, window = inputs
-  visit, kept = decoder.Visits(tap, state, index), []
-  place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
-  near = attention.within(window, seen, place, place)
-
-  def attend(query, key, value):
-    kept.extend((key, value))
-    return attention.attend(config, query, key, value, near)
-
-  x = decoder.block(config, layer, x, turn, attend, visit)
-  return (x, visit.state), tuple(kept)
-
-
 def _decode_step(
   model: decoder.Decoder,
-  length_B: jax.Array,
+  layer: Callable[[int], decoder.Layers],
+  prompts: _Prompts,
   end_id: int | jax.Array,
-  new_tokens: int,
   s: _Loop,
 ) -> _Loop:
   """Records the chosen token of every row and computes the next one."""
-  config = model.config
+  config, (rows, new_tokens) = model.config, s.tokens.shape
   tokens = s.tokens.at[:, s.step].set(jnp.where(s.done, end_id, s.token))
   done = s.done | (s.token == end_id)
   length = s.length + (~done)
 
-  # Prompts end at different places, so each row writes at its own position;
-  # what padding left beyond it in the cache is never visible.
-  position = (length_B + s.step)[:, None]
-  row = jnp.arange(length_B.shape[0], dtype=jnp.int32)
+  position = (prompts.length + s.step)[:, None]
   turn = attention.rotation(config, position)
-  slots = jnp.arange(s.caches[0][0].shape[2], dtype=jnp.int32)[None]
-  seen = slots[:, None, :] <= position[:, :, None]
+  slots = jnp.arange(prompts.key[0].shape[2], dtype=jnp.int32)
+  new_slots = jnp.arange(new_tokens, dtype=jnp.int32)
+  # Prompts end at different places, but what is generated after them is kept
+  # apart, where all rows write in one place.
+  place = jnp.concatenate(
+    [
+      jnp.broadcast_to(slots[None], (rows, len(slots))),
+      prompts.length[:, None] + new_slots[None],
+    ],
+    1,
+  )
+  seen = jnp.concatenate(
+    [
+      slots[None] < prompts.length[:, None],
+      jnp.broadcast_to((new_slots <= s.step)[None], (rows, new_tokens)),
+    ],
+    1,
+  )[:, None]
   x = decoder.embed(model, s.token[:, None])
-  caches = []
+  keys: list[jax.Array] = []
+  values: list[jax.Array] = []
   for index in range(config.layers):
-    layer = jax.tree.map(lambda p, i=index: p[i], model.layers)
     window = config.windows[index] if config.windows else 0
-    near = attention.within(window or None, seen, position, slots)
+    near = attention.within(window or None, seen, position, place)
 
     def attend(query, key, value, i=index, near=near):
-      made = tuple(
-        kept.at[row, :, position[:, 0]].set(new[:, 0])
-        for kept, new in zip(s.caches[i], (key, value), strict=True)
+      for kept, old, new in ((keys, s.key, key), (values, s.value, value)):
+        made = jax.lax.dynamic_update_slice_in_dim(
+          old[i], jnp.swapaxes(new, 1, 2), s.step, 2
+        )
+        kept.append(made)
+      return attention.attend_parts(
+        config,
+        query,
+        (prompts.key[i], keys[i]),
+        (prompts.value[i], values[i]),
+        near,
       )
-      caches.append(made)
-      keys, values = (jnp.swapaxes(kept, 1, 2) for kept in made)
-      return attention.attend(config, query, keys, values, near)
 
-    x = decoder.block(config, layer, x, turn, attend, _untapped)
+    x = decoder.block(config, layer(index), x, turn, attend, _untapped)
   token, log_probability = _choose(model, x[:, 0])
   more = ~done & (s.step + 1 < new_tokens)
   return _Loop(
     step=s.step + 1,
     token=token,
     done=done,
-    caches=tuple(caches),
+    key=tuple(keys),
+    value=tuple(values),
     tokens=tokens,
     length=length,
     log_probability=s.log_probability + jnp.where(more, log_probability, 0.0),

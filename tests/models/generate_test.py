@@ -69,6 +69,31 @@ class GenerateTest(parameterized.TestCase):
       self.assertLessEqual(int(found.length[0]), step)
       self.assertGreater(int(found.length.max()), int(found.length[0]))
 
+  def test_half_of_the_rows_going_on_alone_changes_nothing(self):
+    model = tiny.model(layers=2)
+    prompts = [[1, 2 + n, 3 + 2 * n][: 1 + n % 3] for n in range(17)]
+    tokens, lengths = _padded(prompts)
+    free = _generate(model, tokens, lengths)
+    # Rows end one after the other, and some never: both loops are run.
+    end = int(np.bincount(free.tokens[:, 0]).argmax())
+    ends = [end in row for row in free.tokens.tolist()]
+    self.assertGreater(sum(ends), 8)
+    self.assertLess(sum(ends), 16)
+    found = _generate(model, tokens, lengths.at[4].set(0), end_id=end)
+    for row in range(17):
+      expected = free.tokens[row].tolist() if row != 4 else []
+      stop = expected.index(end) if end in expected else len(expected)
+      self.assertEqual(found.length[row], stop)
+      kept = expected[: stop + 1]
+      padding = [end] * (_NEW - len(kept))
+      self.assertEqual(found.tokens[row].tolist(), kept + padding)
+    whole = [row for row in range(17) if not ends[row] and row != 4]
+    np.testing.assert_allclose(
+      found.log_probability[np.array(whole)],
+      free.log_probability[np.array(whole)],
+      1e-5,
+    )
+
   def test_log_probability_ends_with_the_end_token(self):
     model = tiny.model(layers=2)
     prompt = _PROMPTS[0]
