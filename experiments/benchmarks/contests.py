@@ -98,13 +98,16 @@ CONTESTS: dict[str, Contest] = {
     )
     for kind in ('full', 'lora')
   },
-  'decoding': Contest(
-    ours='decoding',
-    write=functools.partial(decoding.write, model='15m'),
-    unit='answers',
-    peers={'generate': ('peers.decoding', 2.0)},
-    different=decoding.different,
-  ),
+  **{
+    f'decoding_{which}': Contest(
+      ours='decoding',
+      write=functools.partial(decoding.write, model='15m', ends=ends),
+      unit='answers',
+      peers={'generate': ('peers.decoding', 2.0)},
+      different=decoding.different,
+    )
+    for which, ends in (('all', False), ('ending', True))
+  },
   **{
     f'dictionary_{width}_{features}': Contest(
       ours='dictionary',

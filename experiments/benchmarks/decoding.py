@@ -21,17 +21,20 @@ from selfexplain_jax.explainer import injection as injection_lib
 _QUESTIONS, _BATCH, _NEW = 256, 64, 32
 _LENGTHS = (20, 100)
 _VECTOR_ID = 31_999  # In no question.
-_NO_END = -1  # A model that says random words ends nothing.
+# A random model says one token of 32,000 hardly ever; with its logits so much
+# greater, half of the answers end within ten tokens, and a few are never ended.
+_END_ID, _LIKELY = 1, 5.0
 
 
-def write(folder: pathlib.Path, model: str) -> None:
+def write(folder: pathlib.Path, model: str, ends: bool) -> None:
   """Writes a random model and random questions of unequal lengths.
 
   Args:
     folder: for `model/` and `asked.npz`.
     model: its name in `models`.
+    ends: whether answers end, most of them, before they have to.
   """
-  made = models.write(folder, model)
+  made = models.write(folder, model, _LIKELY if ends else 1.0)
   random = np.random.default_rng(0)
   shape = (_QUESTIONS, _LENGTHS[1])
   np.savez(
@@ -41,6 +44,7 @@ def write(folder: pathlib.Path, model: str) -> None:
     length=random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _QUESTIONS),
     batch=np.array(_BATCH),
     new=np.array(_NEW),
+    end_id=np.array(_END_ID if ends else -1),
   )
 
 
@@ -69,13 +73,15 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
         injection,
         questions,
         vectors,
-        end_id=_NO_END,
+        end_id=int(asked['end_id']),
         new_tokens=int(asked['new']),
         batch=int(asked['batch']),
       )
 
   def results(made: answering.Answers) -> contestant.Arrays:
-    return {'count': np.array(len(made.ids)), 'answers': np.array(made.ids)}
+    new, end = int(asked['new']), int(asked['end_id'])
+    rows = [[*ids, *[end] * (new - len(ids))] for ids in made.ids]
+    return {'count': np.array(len(rows)), 'answers': np.array(rows)}
 
   return contestant.Contestant(run, results)
 

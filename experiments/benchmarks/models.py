@@ -22,11 +22,21 @@ SHAPES = {
 }
 
 
-def write(folder: pathlib.Path, name: str) -> decoder.Decoder:
-  """Writes the model of a contest to `folder/model`, and returns it."""
+def write(
+  folder: pathlib.Path, name: str, likely: float = 1.0
+) -> decoder.Decoder:
+  """Writes the model of a contest to `folder/model`, and returns it.
+
+  Args:
+    folder: of the contest.
+    name: of the model, in `SHAPES`.
+    likely: what logits of token 1 are multiplied with.
+  """
   model = decoder.initialize(
     SHAPES[name], jax.random.key(0), mesh_lib.make_mesh()
   )
+  table = model.embedding
+  table.set_value(table[...].at[1].multiply(likely))  # Also unembeds.
   (folder / 'model').mkdir(parents=True, exist_ok=True)
   huggingface.save(model, folder / 'model')
   # Some peers load no model without one; nothing is tokenised.

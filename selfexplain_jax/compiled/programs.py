@@ -262,7 +262,7 @@ def _decode(
   cache = length + config.new_tokens
   weights = shape.weights - shape.vocabulary * shape.width
   attention = 4 * shape.layers * shape.heads * shape.head_width * cache
-  operations = flops.blocks(shape, rows, length, causal=False)
+  operations = flops.prompts(shape, rows, length)
   operations += new * (2 * weights + attention)
   operations += flops.logits(shape, rows + new)
   return Program(lower, 'answers', rows, operations, arguments)

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 
+_PARTS = 4
+
 
 class Reconstruction(NamedTuple):
   """What a dictionary makes of a batch.
@@ -73,10 +75,14 @@ def _made(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Any:
 
 def _forward(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Any:
   assert sae.k is not None
-  highest, index = jax.lax.top_k(sae_lib.encoded(sae, x_BxD), sae.k)
+  # A `top_k` is one thread's work, and several are done at once.
+  parts = [
+    jax.lax.top_k(sae_lib.encoded(sae, part), sae.k)
+    for part in jnp.array_split(x_BxD, min(_PARTS, len(x_BxD)))
+  ]
+  highest, index = map(jnp.concatenate, zip(*parts, strict=True))
   active = jnp.maximum(highest, 0.0)
-  made = jnp.einsum('bk,bkd->bd', active, sae.decoder_SxD[index])
-  made = made + sae.decoder_bias_D[None]
+  made = _mixed(active, sae.decoder_SxD, index) + sae.decoder_bias_D[None]
   return (made, active, index), (sae, x_BxD, active, index)
 
 
@@ -84,20 +90,51 @@ def _backward(kept: Any, tangents: Any) -> Any:
   """Gradients of all but the threshold, which does not matter."""
   sae, x, active, index = kept
   made = tangents[0]
-  into = jnp.einsum('bd,bkd->bk', made, sae.decoder_SxD[index])
-  into = jnp.where(active > 0, into, 0.0)
-  none = jnp.zeros_like(sae.decoder_SxD)
   centred = x - sae.decoder_bias_D[None]
-  by_bias = jnp.zeros_like(sae.encoder_bias_S).at[index].add(into)
-  by_encoder = none.at[index].add(into[..., None] * centred[:, None])
+  # Sums over an axis of a fusion are slow on CPU, and products are not.
+  ones = jnp.ones((x.shape[1], 1), x.dtype)
+
+  def step(k: jax.Array, sums: Any) -> Any:
+    into, by_bias, by_encoder, by_decoder = sums
+    feature, activation = index[:, k], active[:, k]
+    along = ((made * sae.decoder_SxD[feature]) @ ones)[:, 0]
+    along = jnp.where(activation > 0, along, 0.0)
+    return (
+      into.at[:, k].set(along),
+      by_bias.at[feature].add(along),
+      by_encoder.at[feature].add(along[:, None] * centred),
+      by_decoder.at[feature].add(activation[:, None] * made),
+    )
+
+  none = jnp.zeros_like(sae.decoder_SxD)
+  bias = jnp.zeros_like(sae.encoder_bias_S)
+  into, by_bias, by_encoder, by_decoder = jax.lax.fori_loop(
+    0, index.shape[1], step, (jnp.zeros_like(active), bias, none, none)
+  )
   return sae_lib.SparseAutoencoder(
     encoder_DxS=by_encoder.T,
     encoder_bias_S=by_bias,
-    decoder_SxD=none.at[index].add(active[..., None] * made[:, None]),
+    decoder_SxD=by_decoder,
     decoder_bias_D=jnp.sum(made, 0) - sae.encoder_DxS @ by_bias,
     threshold_S=jnp.zeros_like(sae.threshold_S),
     k=sae.k,
-  ), jnp.einsum('bk,bkd->bd', into, sae.encoder_DxS.T[index])
+  ), _mixed(into, sae.encoder_DxS.T, index)
+
+
+def _mixed(
+  weight_Bxk: jax.Array, rows_SxD: jax.Array, index_Bxk: jax.Array
+) -> jax.Array:
+  """Sums of k rows, each with a weight.
+
+  One of the k at a time: what is taken for it stays near the processor, where
+  all that is taken, [B, k, D], would be written to memory and read again.
+  """
+
+  def step(k: jax.Array, mixed: jax.Array) -> jax.Array:
+    return mixed + weight_Bxk[:, k, None] * rows_SxD[index_Bxk[:, k]]
+
+  zero = jnp.zeros((len(weight_Bxk), rows_SxD.shape[1]), rows_SxD.dtype)
+  return jax.lax.fori_loop(0, index_Bxk.shape[1], step, zero)
 
 
 _made.defvjp(_forward, _backward)

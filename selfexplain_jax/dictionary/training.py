@@ -157,8 +157,17 @@ def make_step(
     rows = axis_rules.constrain(rows_BxLxD, 'batch', None, None)
     x_LxBxD = jnp.swapaxes(rows, 0, 1) / state.scale_L[:, None, None]
     dead_LxS = state.idle_LxS > settings.dead_after
-    (_, found), gradient = jax.value_and_grad(_loss, has_aux=True)(
-      state.sae, x_LxBxD, dead_LxS, settings
+    (_, (found, rest)), gradient = jax.value_and_grad(_loss, has_aux=True)(
+      state.sae, x_LxBxD, settings
+    )
+    # Added where there are dead features and not in the loss: what a condition
+    # keeps for its gradient, all activations of features, it would also keep,
+    # as zeros, where there are none.
+    gradient = jax.lax.cond(
+      jnp.any(dead_LxS),
+      functools.partial(_with_dead, settings=settings),
+      lambda gradient, *_: gradient,
+      *(gradient, state.sae, x_LxBxD, rest, dead_LxS),
     )
     gradient = sae_lib.constrain(_tangent(gradient, state.sae))
     updates, memory = optimizer.update(gradient, state.optimizer, state.sae)
@@ -197,20 +206,32 @@ class _Found(NamedTuple):
   fired_LxS: jax.Array
 
 
+class _Rest(NamedTuple):
+  """What dead features are trained with.
+
+  Attributes:
+    values_LxBxS: what is encoded; None where it was not kept.
+    error_LxBxD: what is not reconstructed.
+  """
+
+  values_LxBxS: jax.Array | None
+  error_LxBxD: jax.Array
+
+
 def _loss(
-  stacked: sae_lib.SparseAutoencoder,
-  x_LxBxD: jax.Array,
-  dead_LxS: jax.Array,
-  settings: Settings,
-) -> tuple[jax.Array, _Found]:
+  stacked: sae_lib.SparseAutoencoder, x_LxBxD: jax.Array, settings: Settings
+) -> tuple[jax.Array, tuple[_Found, _Rest]]:
   """Sum over the layers; each layer's gradient depends on it alone."""
+  sparse = settings.kind == 'topk' and not _is_split()
 
   def one(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array):
     lowest = jnp.zeros((), jnp.float32)
-    if sae.k is not None and not split:
+    if sparse:
       found = topk.reconstruct(sae, x_BxD)
-      return None, x_BxD - found.made_BxD, lowest, found.fired_S, found.l0
-    values = sae_lib.encoded(sae, x_BxD)
+      error_BxD = x_BxD - found.made_BxD
+      shown = _Found(jnp.mean(error_BxD**2), found.l0, lowest, found.fired_S)
+      return shown, _Rest(None, error_BxD)
+    values = _encoded(sae, x_BxD)
     if sae.k is None:
       lowest = batch_threshold(values, settings.k)
       fires = jnp.where(values > lowest, values, 0.0)
@@ -218,42 +239,58 @@ def _loss(
       fires = sae_lib.keep_highest(values, sae.k)
     l0 = jnp.mean(jnp.sum(fires > 0, 1, dtype=jnp.float32))
     error_BxD = x_BxD - sae_lib.decode(sae, fires)
-    return values, error_BxD, lowest, jnp.any(fires > 0, 0), l0
+    shown = _Found(jnp.mean(error_BxD**2), l0, lowest, jnp.any(fires > 0, 0))
+    return shown, _Rest(values, error_BxD)
 
-  split = _is_split()
-  values, error, lowest_L, fired_LxS, l0_L = jax.vmap(one)(stacked, x_LxBxD)
-  unexplained_L = jnp.mean(error**2, (1, 2))
+  if sparse:  # What is taken by index is slower with an axis before it.
+    found, rest = jax.lax.map(lambda each: one(*each), (stacked, x_LxBxD))
+  else:
+    found, rest = jax.vmap(one)(stacked, x_LxBxD)
+  return jnp.sum(found.unexplained_L), (found, rest)
 
-  def auxiliary(values_LxBxS: Any, error_LxBxD: jax.Array) -> jax.Array:
-    """How badly the dead features alone make up for the error."""
 
-    def one(sae, x_BxD, values_BxS, error_BxD, dead_S):
-      if values_BxS is None:  # Not kept, for times when none is dead.
-        values_BxS = sae_lib.encoded(sae, x_BxD)
+def _encoded(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> jax.Array:
+  """As `sae_lib.encoded`, with a gradient that takes a product less.
+
+  The decoder's bias is the same for all rows, so that what comes back to it can
+  be summed over them before the product with the encoder.
+  """
+  bias = jax.lax.stop_gradient(sae.decoder_bias_D)
+  values = sae_lib.encoded(dataclasses.replace(sae, decoder_bias_D=bias), x_BxD)
+  zero = (bias - sae.decoder_bias_D)[None] @ sae.encoder_DxS
+  return values + zero
+
+
+def _with_dead(
+  gradient: sae_lib.SparseAutoencoder,
+  stacked: sae_lib.SparseAutoencoder,
+  x_LxBxD: jax.Array,
+  rest: _Rest,
+  dead_LxS: jax.Array,
+  settings: Settings,
+) -> sae_lib.SparseAutoencoder:
+  """Adds the gradient of how badly dead features alone make up for errors."""
+
+  def one(gradient, sae, x_BxD, rest, dead_S):
+    values_BxS, encode_back = jax.vjp(lambda sae: _encoded(sae, x_BxD), sae)
+    if rest.values_LxBxS is not None:
+      values_BxS = rest.values_LxBxS
+
+    def loss(values_BxS: jax.Array, decoder_SxD: jax.Array) -> jax.Array:
       values_BxS = jnp.where(dead_S[None], values_BxS, 0.0)
       lowest = batch_threshold(values_BxS, settings.auxiliary_k)
       fires = jnp.where(values_BxS > lowest, values_BxS, 0.0)
-      return jnp.mean((error_BxD - fires @ sae.decoder_SxD) ** 2)
+      unmade = jnp.mean((rest.error_LxBxD - fires @ decoder_SxD) ** 2)
+      return settings.auxiliary_weight * jnp.where(jnp.any(dead_S), unmade, 0.0)
 
-    losses = jax.vmap(one)(
-      stacked, x_LxBxD, values_LxBxS, error_LxBxD, dead_LxS
+    of_values, of_decoder = jax.grad(loss, (0, 1))(values_BxS, sae.decoder_SxD)
+    added = encode_back(of_values)[0]
+    added = dataclasses.replace(
+      added, decoder_SxD=added.decoder_SxD + of_decoder
     )
-    return jnp.sum(jnp.where(jnp.any(dead_LxS, 1), losses, 0.0))
+    return jax.tree.map(jnp.add, gradient, added)
 
-  extra = jax.lax.cond(
-    jnp.any(dead_LxS),
-    auxiliary,
-    lambda *_: jnp.zeros((), jnp.float32),
-    values,
-    jax.lax.stop_gradient(error),
-  )
-  total = jnp.sum(unexplained_L) + settings.auxiliary_weight * extra
-  return total, _Found(
-    unexplained_L=unexplained_L,
-    l0_L=l0_L,
-    lowest_L=lowest_L,
-    fired_LxS=fired_LxS,
-  )
+  return jax.vmap(one)(gradient, stacked, x_LxBxD, rest, dead_LxS)
 
 
 def _is_split() -> bool:

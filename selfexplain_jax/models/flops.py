@@ -29,6 +29,19 @@ def blocks(
   return rows * length * (2 * weights + attention)
 
 
+def prompts(
+  config: config_lib.DecoderConfig, rows: float, length: float
+) -> float:
+  """As `blocks`, masked, where of the last one the last position is wanted.
+
+  Its other positions are given no more than a key and a value.
+  """
+  key_and_value = 4 * config.width * config.kv_heads * config.head_width
+  one = blocks(config, rows, length, causal=False) / config.layers
+  last = one / length + rows * (length - 1) * key_and_value
+  return (config.layers - 1) * one + last
+
+
 def logits(config: config_lib.DecoderConfig, tokens: float) -> float:
   """Operations of the unembedding of some tokens."""
   return 2.0 * config.vocabulary * config.width * tokens

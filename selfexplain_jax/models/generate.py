@@ -222,7 +222,10 @@ def _decode(
   new_tokens = state.tokens.shape[1]
 
   def unfinished(s: _Loop) -> jax.Array:
-    return (s.step < new_tokens) & (jnp.sum(~s.done, dtype=jnp.int32) > rows)
+    left = (
+      jnp.sum(~s.done, dtype=jnp.int32) > rows if rows else ~jnp.all(s.done)
+    )
+    return (s.step < new_tokens) & left
 
   step = functools.partial(_decode_step, model, layer, prompts, end_id)
   return jax.lax.while_loop(unfinished, step, state)

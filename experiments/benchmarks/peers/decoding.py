@@ -24,10 +24,11 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
     folder / 'model', dtype=torch.float32
   ).eval()
   new, size = int(asked['new']), int(asked['batch'])
+  end = int(asked['end_id'])
   order = np.argsort(asked['length'], kind='stable')
 
   def run() -> np.ndarray:
-    answers = np.zeros((len(order), new), np.int64)
+    answers = np.full((len(order), new), end, np.int64)
     for start in range(0, len(order), size):
       chosen = order[start : start + size]
       longest = int(asked['length'][chosen].max())
@@ -43,10 +44,11 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
           attention_mask=mask,
           max_new_tokens=new,
           do_sample=False,
-          eos_token_id=-1,
-          pad_token_id=0,
+          eos_token_id=end,
+          pad_token_id=max(end, 0),
         )
-      answers[chosen] = made[:, longest:].numpy()
+      said = made[:, longest:].numpy()
+      answers[chosen, : said.shape[1]] = said
     return answers
 
   def results(answers: np.ndarray) -> contestant.Arrays:
