@@ -20,11 +20,14 @@ import threading
 from typing import Any, BinaryIO
 
 from etils import epath
+import google_crc32c
 
 from selfexplain_jax import errors
 from selfexplain_jax.distributed import hosts
 
 PathLike = str | os.PathLike[str]
+
+_PIECE = 2**20  # Bytes that are read at once for a checksum.
 
 
 def path(name: PathLike) -> epath.Path:
@@ -150,6 +153,18 @@ def read_json(name: PathLike, what: str) -> Any:
     return json.loads(source.read_text())
   except (json.JSONDecodeError, UnicodeDecodeError) as e:
     raise errors.InputError(f'{what} is not valid JSON: {source}: {e}') from e
+
+
+def crc32c(name: PathLike) -> int | None:
+  """Returns the CRC-32C of a file, read in pieces; None if there is none."""
+  checksum = google_crc32c.Checksum()
+  try:
+    with path(name).open('rb') as source:
+      while piece := source.read(_PIECE):
+        checksum.update(piece)
+  except FileNotFoundError:
+    return None
+  return int.from_bytes(checksum.digest())
 
 
 def digest(*parts: bytes | memoryview) -> str:

@@ -108,6 +108,14 @@ def dump(
       'document': prompt.astype(np.int64),
       'position': position,
     }
+    if len(found) == 1 and len(prompt) == size * positions_NxQ.shape[1]:
+      # All that was read of a batch is the shard: it is written from there.
+      (sites,) = found.values()
+      for site, captured in jax.device_get(sites).items():
+        rows_ = captured.reshape(*captured.shape[:-3], -1, captured.shape[-1])
+        layered = site in plan.spec.layered
+        arrays[site] = np.swapaxes(rows_, 0, 1) if layered else rows_
+      return arrays
     for site in plan.spec.sites:
       shape = (len(prompt), *plan.spec.item_shape(site))
       arrays[site] = np.empty(shape, plan.spec.item_dtype(site))

@@ -14,9 +14,7 @@ import itertools
 import math
 from typing import Any
 
-import google_crc32c
 import numpy as np
-import tensorstore as ts
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
@@ -52,7 +50,6 @@ class StoreWriter:
     self._rows = rows
     self._claim()
     self._arrays = layout.open_arrays(directory, spec, rows, create=True)
-    self._kvstore = ts.KvStore.open(layout.kvstore_spec(directory)).result()
 
   def completed_shards(self) -> set[int]:
     """Returns the shards that need no writing; reads all that is stored.
@@ -73,7 +70,8 @@ class StoreWriter:
       index: in `[0, ceil(R / rows_per_shard))`.
       arrays: for each name in `spec.arrays` the shard's rows, of exactly the
         type and shape that the spec gives it: `[rows]` for the index arrays,
-        `[rows, L, D]` or `[rows, D]` for the sites.
+        `[rows, L, D]` or `[rows, D]` for the sites. Those of one layer are best
+        contiguous: so they are stored.
 
     Raises:
       errors.InputError: if an array is missing, unknown, of another type or
@@ -103,7 +101,7 @@ class StoreWriter:
         'index': index,
         'rows': stop - start,
         'crc32c': {
-          name: google_crc32c.value(self._kvstore.read(name).result().value)
+          name: files.crc32c(self._directory / name)
           for name in self._spec.shard_files(index)
         },
         'moments': moments,
@@ -183,7 +181,7 @@ class StoreWriter:
   def _is_complete(self, index: int) -> bool:
     record = self._record(index)
     return record is not None and all(
-      google_crc32c.value(self._kvstore.read(name).result().value) == crc
+      files.crc32c(self._directory / name) == crc
       for name, crc in record[0].crc32c.items()
     )
 
