@@ -20,8 +20,7 @@ from collections.abc import Sequence
 import zlib
 
 import numpy as np
-from scipy import optimize
-from scipy import sparse
+import scipy
 
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import controls
@@ -99,7 +98,7 @@ def _categories(
 
 def _design(
   records: controls.Records, bounds: np.ndarray, categories: Sequence[str]
-) -> sparse.csr_array:
+) -> 'scipy.sparse.csr_array':
   """Returns the indicators and, last, a constant, float64[N, F]."""
   column = {name: i for i, name in enumerate(categories)}
   columns = [
@@ -108,20 +107,20 @@ def _design(
   ]
   ends = np.cumsum([0, *map(len, columns)])
   active = np.concatenate(columns)
-  return sparse.csr_array(
+  return scipy.sparse.csr_array(
     (np.ones(len(active)), active, ends), (len(columns), len(categories) + 1)
   )
 
 
 def _negative_log_likelihood(
-  weights: np.ndarray, design: sparse.csr_array, changed: np.ndarray
+  weights: np.ndarray, design: 'scipy.sparse.csr_array', changed: np.ndarray
 ) -> float:
   """Returns the mean over records, in nats."""
   return float(np.logaddexp(0, design @ weights * (1 - 2 * changed)).mean())
 
 
 def _fit(
-  design: sparse.csr_array, changed: np.ndarray, penalty: float
+  design: 'scipy.sparse.csr_array', changed: np.ndarray, penalty: float
 ) -> np.ndarray:
   """Returns the weights of an L2 logistic regression, its constant free."""
   strength = np.full(design.shape[1], penalty)
@@ -138,11 +137,13 @@ def _fit(
     )
 
   start = np.zeros(design.shape[1])
-  return optimize.minimize(objective, start, jac=True, method='L-BFGS-B').x
+  return scipy.optimize.minimize(
+    objective, start, jac=True, method='L-BFGS-B'
+  ).x
 
 
 def _choose_penalty(
-  design: sparse.csr_array, changed: np.ndarray, group: np.ndarray
+  design: 'scipy.sparse.csr_array', changed: np.ndarray, group: np.ndarray
 ) -> float:
   """Returns the penalty with the best likelihood on held-out groups."""
   names, index = np.unique(group, return_inverse=True)

@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import statistics
@@ -151,7 +151,7 @@ def _shift(
 
 
 def _rising(scores: np.ndarray) -> np.ndarray:
-  return optimize.isotonic_regression(scores).x
+  return scipy.optimize.isotonic_regression(scores).x
 
 
 def _interval(shifts: Sequence[float]) -> list[float | None]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import dataclasses
 
 import numpy as np
-from scipy import sparse
+import scipy
 
 from selfexplain_jax import errors
 from selfexplain_jax.models import tokenizer as tokenizer_lib
@@ -91,7 +91,7 @@ class ConceptLabeller:
 
   def _read(
     self, batches: Iterable[labels.Batch], texts: list[str]
-  ) -> tuple[np.ndarray, sparse.csr_array]:
+  ) -> 'tuple[np.ndarray, scipy.sparse.csr_array]':
     """Returns where concepts hold, bool [C, N], and features fire, [N, F]."""
     special = [self.tokenizer.id_of(t) for t in self.tokenizer.special.values()]
     holds, fires = [], []
@@ -102,7 +102,7 @@ class ConceptLabeller:
       executor = descriptions.Executor(self.world, self.tokenizer, tokens_BxT)
       holds.append(np.stack([executor.holds(text)[kept] for text in texts]))
       # Sums are of float64, so that no concept is ahead by rounding.
-      fires.append(sparse.csr_array(activations).astype(np.float64))
+      fires.append(scipy.sparse.csr_array(activations).astype(np.float64))
     if not sum(len(part[0]) for part in holds):
       raise errors.InputError('labels: expected at least one token, got none')
     widths = sorted({part.shape[1] for part in fires})
@@ -110,7 +110,7 @@ class ConceptLabeller:
       raise errors.InputError(
         f'labels: expected batches of equally many features, got {widths}'
       )
-    return np.concatenate(holds, 1), sparse.vstack(fires, format='csr')
+    return np.concatenate(holds, 1), scipy.sparse.vstack(fires, format='csr')
 
 
 def _checked(activations: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -139,7 +139,7 @@ class _Moments:
   square_sum_F: np.ndarray
 
   @classmethod
-  def of(cls, fires_NxF: sparse.csr_array) -> '_Moments':
+  def of(cls, fires_NxF: 'scipy.sparse.csr_array') -> '_Moments':
     return cls(
       fires_NxF.shape[0], fires_NxF.sum(0), fires_NxF.multiply(fires_NxF).sum(0)
     )
@@ -169,7 +169,9 @@ class _Moments:
 
 
 def _search(
-  holds_CxN: np.ndarray, fires_NxF: sparse.csr_array, words_C: np.ndarray
+  holds_CxN: np.ndarray,
+  fires_NxF: 'scipy.sparse.csr_array',
+  words_C: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
   """Finds the description that fits each feature best.
 
@@ -184,7 +186,7 @@ def _search(
     the same where it is one.
   """
   features = np.arange(fires_NxF.shape[1])
-  holds = sparse.csr_array(holds_CxN).astype(np.float64)
+  holds = scipy.sparse.csr_array(holds_CxN).astype(np.float64)
   together_CxC = (holds @ holds.T).toarray()
   moments = _Moments.of(fires_NxF)
 
@@ -206,7 +208,7 @@ def _search(
     # other concept is a conjunction with the lead. With itself it is one
     # concept, which no margin lets win.
     left = holds_CxN[lead_F[entries.col], entries.row]
-    left_NxF = sparse.csr_array(
+    left_NxF = scipy.sparse.csr_array(
       (entries.data[left], (entries.row[left], entries.col[left])),
       entries.shape,
     )
@@ -246,7 +248,9 @@ def _simplest(
 
 
 def _average_precision(
-  holds_CxN: np.ndarray, fires_NxF: sparse.csr_array, pair_2xF: np.ndarray
+  holds_CxN: np.ndarray,
+  fires_NxF: 'scipy.sparse.csr_array',
+  pair_2xF: np.ndarray,
 ) -> np.ndarray:
   """Returns the average precision of each feature as a detector, float64 [F].
 
