@@ -33,7 +33,15 @@ _FREE = {
   *(
     f'{name}{part}' for name in COLLECTIVES for part in ('', '-start', '-done')
   ),
-  *('copy-done', 'send', 'send-done', 'recv', 'recv-done', 'domain'),
+  *(
+    'copy-done',
+    'slice-done',
+    'send',
+    'send-done',
+    'recv',
+    'recv-done',
+    'domain',
+  ),
 }
 
 # Passes of a unit that multiplies bfloat16 which a product of float32 takes.
@@ -232,6 +240,9 @@ class _Counter:
     written, read = size(one), [size(o) for o in operands]
     if one.opcode == 'copy-start':  # Its value is target, source and a mark.
       return sum(read) + sum(a.bytes for a in one.arrays[:1] if not a.near)
+    if one.opcode == 'slice-start':  # Source, target and a mark.
+      source, target = one.arrays[:2]
+      return float(sum(target.bytes for a in (source, target) if not a.near))
     if one.opcode in ('dynamic-slice', 'gather', 'slice'):
       return 2.0 * written
     if one.opcode in ('dynamic-update-slice', 'scatter'):

@@ -173,7 +173,7 @@ def _prefill(
     x, state, stacks = carry
     x, state, kept = block(x, state, index, None)
     stacks = tuple(
-      stack.at[index].set(each)
+      jax.lax.dynamic_update_index_in_dim(stack, each, index, 0)
       for stack, each in zip(stacks, kept, strict=True)
     )
     return x, state, stacks
