@@ -146,6 +146,18 @@ class CountTest(parameterized.TestCase):
     self.assertEqual(found.flops, products * 2 * 4 * 256 * 256 * 8 * 3 / 4)
     self.assertEqual(found.kernels, {'tpu_custom_call': 1})
 
+  @parameterized.parameters(('S(1)', 16), ('', 32))
+  def test_a_part_that_is_fetched_ahead_counts_once(self, near, expected):
+    found = costs.count(
+      'ENTRY %e (p: bf16[4,8]) -> bf16[1,8] {\n'
+      '  %p = bf16[4,8]{1,0} parameter(0)\n'
+      '  %s = ((bf16[4,8]{1,0}), bf16[1,8]{1,0:T(8,128)(2,1)NEAR}, '
+      's32[]{:S(2)}) slice-start(%p), slice={[0:1], [0:8]}\n'
+      '  ROOT %d = bf16[1,8]{1,0:T(8,128)(2,1)NEAR} slice-done(%s)\n'
+      '}\n'.replace('NEAR', near)
+    )
+    self.assertEqual(found.bytes, expected)
+
 
 class ParseTest(absltest.TestCase):
   def test_fast_memory_is_told_from_the_main_one(self):
