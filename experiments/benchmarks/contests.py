@@ -13,6 +13,7 @@ from experiments.benchmarks import dictionary
 from experiments.benchmarks import fine_tuning
 from experiments.benchmarks import models
 from experiments.benchmarks import patch_sweep
+from experiments.benchmarks import products
 from experiments.benchmarks import startup
 
 
@@ -57,6 +58,13 @@ _DICTIONARY: dict[str, tuple[str, float | None]] = {
 }
 
 CONTESTS: dict[str, Contest] = {
+  'products': Contest(
+    ours='products',
+    write=products.write,
+    unit='10^9 operations',
+    peers={'pytorch': ('peers.products', None)},
+    different=products.different,
+  ),
   **{
     f'patch_sweep_{model}_{length}': Contest(
       ours='patch_sweep',

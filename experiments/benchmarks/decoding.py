@@ -17,6 +17,8 @@ from experiments.benchmarks import models
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import injection as injection_lib
+from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import flops
 
 _QUESTIONS, _BATCH, _NEW = 256, 64, 32
 _LENGTHS = (20, 100)
@@ -81,9 +83,30 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
   def results(made: answering.Answers) -> contestant.Arrays:
     new, end = int(asked['new']), int(asked['end_id'])
     rows = [[*ids, *[end] * (new - len(ids))] for ids in made.ids]
-    return {'count': np.array(len(rows)), 'answers': np.array(rows)}
+    return {
+      'count': np.array(len(rows)),
+      'answers': np.array(rows),
+      'operations': np.array(_operations(model.config, asked, made.ids)),
+    }
 
   return contestant.Contestant(run, results)
+
+
+def _operations(
+  config: config_lib.DecoderConfig,
+  asked: contestant.Arrays,
+  answers: list[list[int]],
+) -> float:
+  """What an answer takes on average, without padding."""
+  total = 0.0
+  for length, answer in zip(asked['length'].tolist(), answers, strict=True):
+    # The end token is chosen, and not gone on from.
+    chosen = min(len(answer) + 1, int(asked['new']))
+    whole = flops.blocks(config, 1, length + chosen - 1)
+    total += flops.prompts(config, 1, length)
+    total += whole - flops.blocks(config, 1, length)
+    total += flops.logits(config, chosen)
+  return total / len(answers)
 
 
 if __name__ == '__main__':

@@ -107,6 +107,8 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       'token': found.token,
       'margin': found.margin,
       'planned_over_needed': np.array(plan.operations / plan.needed),
+      'whole_over_planned': np.array(plan.whole / plan.operations),
+      'operations': np.array(plan.operations / len(cells)),
     }
 
   return contestant.Contestant(run, lambda made: made)

@@ -21,6 +21,11 @@ vocabulary of 32,000; `world` the shape of the quickstart's target, 1.3 M
 parameters. What slices of TPUs would do is in [slices.md](slices.md)."""
 
 _SECTIONS = {
+  'products': """## Products
+
+Of two matrices of 2,048 rows and columns: the most that this machine does for
+either side. No ratio below can be greater than what is left out of the work, if
+the peer is as near to this as we are.""",
   'patch_sweep': """## Patching
 
 Each of 64 prompts of random words is patched at every layer and position, one
@@ -93,8 +98,7 @@ def _section(kind: str) -> tuple[list[str], dict[str, str]]:
     for one in found.values():
       versions |= one['versions']
       unit = one['unit']
-    if 'planned_over_needed' in one['notes']:
-      notes.append(f'{one["notes"]["planned_over_needed"]:.3f} ({contest})')
+    notes += _notes(contest, found)
   if not rows:
     return [], {}
   lines = [
@@ -106,13 +110,31 @@ def _section(kind: str) -> tuple[list[str], dict[str, str]]:
     '|---|---|---|---|---|---|---|',
     *rows,
   ]
-  if notes:
-    lines += [
-      '',
-      'Operations that the plans take, clean runs included, over those that no '
-      f'program can do without: {", ".join(notes)}; aimed for: at most 1.15.',
-    ]
-  return lines, versions
+  return [*lines, *([''] if notes else []), *notes], versions
+
+
+def _notes(contest: str, found: dict[str, Any]) -> list[str]:
+  """Returns what is told of the work of a contest."""
+  first = next(iter(found.values()))
+  told, lines = first['notes'], list[str]()
+  if 'operations' in told:
+    rate = statistics.median(
+      statistics.median(next(iter(one['rates'].values())))
+      for one in found.values()
+    )
+    lines.append(
+      f'- {contest}: {told["operations"] / 1e6:,.1f} million operations of one '
+      f'of the {first["unit"]}, {told["operations"] * rate / 1e9:,.0f} * 10^9 '
+      'a second.'
+    )
+  if 'planned_over_needed' in told:
+    lines.append(
+      f'- {contest}: the plan takes {told["planned_over_needed"]:.3f} of the '
+      'operations, clean runs included, that no program can do without (aimed '
+      'for: at most 1.15), and running every cell from its beginning '
+      f'{told["whole_over_planned"]:.1f} times those of the plan.'
+    )
+  return lines
 
 
 def write() -> None:
