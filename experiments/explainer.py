@@ -32,6 +32,10 @@ def get_config() -> ml_collections.ConfigDict:
   # Of activations, and of parameters that are not trained.
   config.dtype = 'float32'
   config.examples = 0  # Of each task; 0 for all of them.
+  # 'stored', as the sets hold them; or 'computed' by the base of an adapter, in
+  # the step that shows them, where the base is the target and vectors are its
+  # activations. Validation shows the stored ones either way.
+  config.vectors = 'stored'
   config.text_only = False  # Zeros in place of all vectors: a control.
   config.injection = 'add_norm_matched'
   config.injection_block = 0  # After which block of the explainer.

@@ -6,8 +6,10 @@ split, and WORKDIR/metrics.json, which says how it did there with its real
 vectors and with shuffled ones.
 """
 
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
+from typing import Any
 
 from absl import logging
 import jax
@@ -19,10 +21,12 @@ from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.data import phrasings as phrasings_lib
 from selfexplain_jax.data import pipeline
 from selfexplain_jax.data import questions as questions_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.explainer import computed
 from selfexplain_jax.explainer import explainer as explainer_lib
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.explainer import layer_blocks
@@ -72,6 +76,7 @@ def run(
     **{'batch': config.batch, 'replay.batch': config.replay.batch},
   )
   cli.require_least(config.projection, rows=1)
+  computes = computed.check(config)
   cli.require_mesh(config, dry_run)
   if workdirs.finished(config, workdir, 'metrics.json'):
     return
@@ -88,6 +93,15 @@ def run(
     for name, spoken in languages.items()
   }
   shape = sizes.shape(config)
+  origins: dict[str, Any] = dict.fromkeys(sets)
+  if computes:
+    origins = _origins(config, sets, chosen, shape.width)
+  site = origins_lib.site(
+    origin
+    for of_task in origins.values()
+    for of_record in of_task or ()
+    for origin in of_record
+  )
   tokenizer = artefact.load_tokenizer(config.initial)
   injection_lib.check(config.injection, config.injection_block, shape.layers)
   # Of all records: others than those of training are asked about, too.
@@ -108,6 +122,7 @@ def run(
         tokenizer,
         blocks,
         phrasings[name],
+        origins[name],
       )
       for name, explained in sets.items()
     ],
@@ -137,6 +152,9 @@ def run(
   if dry_run:
     return
 
+  initial_hash = huggingface.weight_hash(config.initial)
+  if computes:
+    _require_target(config, sets, initial_hash)
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, tokenizer = artefact.load(
@@ -184,7 +202,7 @@ def run(
         },
         'examples': {name: len(rows_) for name, rows_ in chosen.items()},
         'text_only': config.text_only,
-        'initial': huggingface.weight_hash(config.initial),
+        'initial': initial_hash,
         'seed': config.seed,
         'steps': config.steps,
       },
@@ -195,7 +213,8 @@ def run(
       name='explainer',
       steps=config.steps,
       step=train_step.make_step(
-        optimizer, injection, config.replay.weight, base, config.accumulate
+        *(optimizer, injection, config.replay.weight),
+        *(base, config.accumulate, site),
       ),
       batches=functools.partial(
         replay.mixed,
@@ -213,10 +232,11 @@ def run(
         config.lora_rank,
         answers=config.batch * rows.most_answers
         + config.replay.batch * config.row_length,
-      ),
+      )
+      + flops.blocks(shape, config.batch * rows.vectors, rows.origin_length),
       profile=loop.Profile(**config.profile),
       restore_from=config.restore_from,
-      base=huggingface.weight_hash(config.initial) if config.lora_rank else '',
+      base=initial_hash if config.lora_rank else '',
     )
     start = train_step.Trained(trained, injection.parameters)
     _, notes = loop.train(job, state_lib.start(start, optimizer), workdir)
@@ -256,6 +276,47 @@ def _read(
       'target'
     )
   return sets
+
+
+def _origins(
+  config: ml_collections.ConfigDict,
+  sets: Mapping[str, explanations.ExplanationSet],
+  chosen: Mapping[str, np.ndarray],
+  width: int,
+) -> dict[str, list[Sequence[origins_lib.Origin]]]:
+  """Returns where the vectors of the chosen records are from, by task."""
+  found = {}
+  for name, explained in sets.items():
+    stored = explained.vectors
+    if len(stored) and stored.shape[1] != width:
+      raise errors.InputError(
+        f'the vectors are {stored.shape[1]} wide: expected {width}, the width '
+        f'of {config.initial}, where config.vectors is {config.vectors!r}'
+      )
+    language = table.task(name).language
+    try:
+      found[name] = [language.origins(explained.rows[i]) for i in chosen[name]]
+    except errors.InputError as e:
+      raise errors.InputError(
+        f'{config.explanations[name]}: {e}; or config.vectors='
+        f'{computed.STORED!r}, not {config.vectors!r}'
+      ) from e
+  return found
+
+
+def _require_target(
+  config: ml_collections.ConfigDict,
+  sets: Mapping[str, explanations.ExplanationSet],
+  weight_hash: str,
+) -> None:
+  """Checks that it is the target that is adapted."""
+  explained = next(iter(sets.values()))
+  expected = explained.manifest['target']['weight_hash']
+  if weight_hash != expected:
+    raise errors.InputError(
+      f'{config.initial} is not the model that the sets explain: expected '
+      f'weight_hash {expected[:12]}…, config.vectors is {config.vectors!r}'
+    )
 
 
 def _of_width(
@@ -322,6 +383,7 @@ def _examples(
   tokenizer: tokenizer_lib.Tokenizer,
   layer_blocks_: layer_blocks.LayerBlocks,
   phrasings: tuple[str, ...],
+  origins: Sequence[Sequence[origins_lib.Origin]] | None,
 ) -> pipeline.Examples:
   """Encodes the training examples of one task."""
   language = table.task(name).language
@@ -344,6 +406,7 @@ def _examples(
     most=explained.most,
     blocks=blocks,
     weight=config.task_weights[name],
+    origins=origins,
   )
 
 

@@ -53,6 +53,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
     'profile': {'steps': 0},
     'remat': 'full',
     'restore_from': '',
+    'vectors': 'stored',
   },
   'train_simulator': {
     'profile': {'steps': 0},

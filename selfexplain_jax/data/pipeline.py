@@ -14,6 +14,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import feeding
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.data import packing
 from selfexplain_jax.data import questions as questions_lib
 
@@ -30,6 +31,8 @@ class Examples:
     most: K, at least 1.
     blocks: i32[N], the layer block of each, as a number.
     weight: the task's share of what is seen, relative to the others'.
+    origins: [N][at most K], where the vectors that each shows are from, if they
+      are to be computed; None for those of `vectors`.
   """
 
   task: str
@@ -39,6 +42,7 @@ class Examples:
   most: int
   blocks: np.ndarray
   weight: float
+  origins: Sequence[Sequence[origins_lib.Origin]] | None = None
 
   def __len__(self) -> int:
     return len(self.questions.answer_ids)
@@ -74,7 +78,8 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     """Prepares rows.
 
     Args:
-      tasks: the examples of each task, with vectors of one width.
+      tasks: the examples of each task, with vectors of one width; all of them
+        have origins, or none has.
       seed: of the order and of the choice of phrasings.
       capacity: tokens of a row.
       per_row: most examples of a row.
@@ -87,6 +92,15 @@ class PackedRows(grain.sources.RandomAccessDataSource):
     self._seed, self._capacity, self._per_row = seed, capacity, per_row
     self._rows = rows
     self._most = per_row * max(task.most for task in tasks)
+    self._origin_length = max(
+      (
+        len(origin.read)
+        for task in tasks
+        for origins in task.origins or ()
+        for origin in origins
+      ),
+      default=0,
+    )
     total, weight = sum(map(len, tasks)), sum(task.weight for task in tasks)
     self._visits = [round(total * task.weight / weight) for task in tasks]
     for task, visits in zip(tasks, self._visits, strict=True):
@@ -115,6 +129,16 @@ class PackedRows(grain.sources.RandomAccessDataSource):
   def most_answers(self) -> int:
     """A of `packing.pack`: tokens of all answers of a row, at most."""
     return self._most_answers
+
+  @property
+  def vectors(self) -> int:
+    """K: vectors of a row, at most."""
+    return self._most
+
+  @property
+  def origin_length(self) -> int:
+    """T: tokens of a prompt that a vector is from; 0 if none is computed."""
+    return self._origin_length
 
   def _rng(self, purpose: str, epoch: int) -> np.random.Generator:
     return np.random.default_rng(
@@ -173,24 +197,41 @@ class PackedRows(grain.sources.RandomAccessDataSource):
 
     Returns:
       The fields of `packing.pack`; `vectors` f32[K, D], those of its examples
-      one after the other; and `vector_blocks` i32[K], their layer blocks.
+      one after the other; and `vector_blocks` i32[K], their layer blocks. Of
+      examples with origins those of `origins.arrays` in place of `vectors`.
     """
     visits = self._find(counter)
     asked = [self._ids(visit) for visit in visits]
     row = packing.pack(asked, self._capacity, self._most_answers)
-    width = self._tasks[0].vectors.shape[1]
-    row['vectors'] = np.zeros((self._most, width), np.float32)
     row['vector_blocks'] = np.zeros(self._most, np.int32)
     start = 0
+    for visit in visits:
+      examples = self._tasks[visit.task]
+      end = start + len(examples.shown[visit.example])
+      row['vector_blocks'][start:end] = examples.blocks[visit.example]
+      start = end
+    return {**row, **self._shown(visits)}
+
+  def _shown(self, visits: list[_Visit]) -> dict[str, np.ndarray]:
+    """Returns the vectors of a row, or where they are from."""
+    if self._tasks[0].origins is not None:
+      found = list[origins_lib.Origin]()
+      for visit in visits:
+        origins = self._tasks[visit.task].origins
+        assert origins is not None  # All have them.
+        found += origins[visit.example]
+      length = max(1, self._origin_length)
+      return origins_lib.arrays(found, self._most, length)
+    width = self._tasks[0].vectors.shape[1]
+    vectors, start = np.zeros((self._most, width), np.float32), 0
     for visit in visits:
       examples = self._tasks[visit.task]
       shown = examples.shown[visit.example]
       end = start + len(shown)
       if shown:
-        row['vectors'][start:end] = examples.vectors[shown]
-      row['vector_blocks'][start:end] = examples.blocks[visit.example]
+        vectors[start:end] = examples.vectors[shown]
       start = end
-    return row
+    return {'vectors': vectors}
 
 
 def batches(

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from selfexplain_jax.explainer import computed
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import lora
@@ -119,6 +120,7 @@ def make_step(
   replay_weight: float,
   base: decoder.Decoder | None = None,
   accumulate: int = 1,
+  site: str = '',
 ) -> Callable:
   """Returns the compiled step; it donates its state.
 
@@ -134,6 +136,8 @@ def make_step(
       without that field nothing is replayed.
     base: the frozen explainer whose adapter is trained; None for all weights.
     accumulate: parts that a batch is worked through in.
+    site: what the base's vectors are read at, where a batch says where they are
+      from (`data.origins`) in place of `vectors`.
   """
   # Its own parameters may be donated with the first state.
   bare = injection.with_parameters(injection_lib.NO_PARAMETERS)
@@ -169,7 +173,8 @@ def make_step(
         totals['replay'] = language_modelling.weight(batch['replay'])
 
     def gradients(part: Batch):
-      return jax.grad(loss, has_aux=True)(state.model, base, part, totals)
+      shown = computed.with_vectors(base, part, site)
+      return jax.grad(loss, has_aux=True)(state.model, base, shown, totals)
 
     gradient, metrics = accumulation.total(gradients, batch, accumulate)
     metrics['gradient_norm'] = optax.tree.norm(gradient)

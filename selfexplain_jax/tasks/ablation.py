@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.tasks import changes
 
 NAME = 'ablation'
@@ -115,6 +116,12 @@ def layers(record: Mapping[str, Any]) -> tuple[int, int]:
   """No vector is shown: the first layer stands for none."""
   del record
   return 0, 0
+
+
+def origins(record: Mapping[str, Any]) -> tuple[origins_lib.Origin, ...]:
+  """No vector is shown, so there is none to say it of."""
+  del record
+  return ()
 
 
 def words(depth: int) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class Pairs:
     split: the split of each pair.
     options: of each pair.
     prompt: of each base.
+    counterpart: the prompt of each other.
     tokens: i32[M, T], the base prompts, padded on the right.
     length: i32[M], their lengths.
     other_tokens: i32[M, T], the other prompts, padded alike.
@@ -48,6 +49,7 @@ class Pairs:
   split: Sequence[str]
   options: Sequence[Sequence[str]]
   prompt: Sequence[counterfact_prompts.Prompt]
+  counterpart: Sequence[counterfact_prompts.Prompt]
   tokens: np.ndarray
   length: np.ndarray
   other_tokens: np.ndarray
@@ -129,6 +131,7 @@ def make(
     split=[split for split, _, _ in found],
     options=options,
     prompt=prompts,
+    counterpart=others,
     tokens=tokens,
     length=length,
     other_tokens=other_tokens,

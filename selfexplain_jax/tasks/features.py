@@ -12,7 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.data import questions
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import labels
@@ -112,6 +114,18 @@ def examples(records: Sequence[Mapping[str, Any]]) -> list[str]:
 def layers(record: Mapping[str, Any]) -> tuple[int, int]:
   """First and last layer that the vectors are of."""
   return record['layer'], record['layer']
+
+
+def origins(record: Mapping[str, Any]) -> tuple[origins_lib.Origin, ...]:
+  """Vectors of features are directions, and from no prompt.
+
+  Raises:
+    errors.InputError: always.
+  """
+  raise errors.InputError(
+    f'the vector of {name(record)} is a direction: expected an activation, '
+    'as of patching'
+  )
 
 
 def words(depth: int) -> tuple[str, ...]:

@@ -13,13 +13,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from selfexplain_jax import errors
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.data import questions
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 from selfexplain_jax.tasks import changes
 
 NAME = 'patching'
 
-# Where the vector is written, and the text around it.
+# Where the vector is written, the text around it, and where it was read, which
+# is null where nobody says.
 SCHEMA = pa.schema(
   [
     *changes.SCHEMA,
@@ -32,6 +35,8 @@ SCHEMA = pa.schema(
     ('before', pa.string()),
     ('token_text', pa.string()),
     ('after', pa.string()),
+    ('counterfactual_ids', pa.list_(pa.int32())),
+    ('counterfactual_position', pa.int32()),
   ]
 )
 
@@ -144,6 +149,29 @@ def misplaced(
 def layers(record: Mapping[str, Any]) -> tuple[int, int]:
   """First and last layer that the vectors are of."""
   return record['first_layer'], record['last_layer']
+
+
+def origins(record: Mapping[str, Any]) -> tuple[origins_lib.Origin, ...]:
+  """Where the record's vector is from.
+
+  Raises:
+    errors.InputError: if the record does not say.
+  """
+  # Sets that were made earlier lack the columns, and published ones are null.
+  if record.get('counterfactual_ids') is None:
+    raise errors.InputError(
+      'a record has no counterfactual_ids, the prompt that its vector is from: '
+      'expected a set made anew, not an older or a published one'
+    )
+  return (
+    origins_lib.Origin(
+      ids=record['counterfactual_ids'],
+      position=record['counterfactual_position'],
+      site=record['site'],
+      first=record['first_layer'],
+      last=record['last_layer'],
+    ),
+  )
 
 
 def words(depth: int) -> tuple[str, ...]:

@@ -393,6 +393,8 @@ def _records(
       'last_layer': int(search.blocks[block, 1]),
       'position': position,
       **patching.pieces(tokenizer, ids, position),
+      'counterfactual_ids': list(pairs.counterpart[pair].ids),
+      'counterfactual_position': int(pairs.aligned[pair, position]),
       **changes.effect(tokenizer, clean, made.effects, pair, row),
     }
     records.append({**record, 'answer': patching.answer(record)})

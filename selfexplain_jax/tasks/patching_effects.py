@@ -356,6 +356,10 @@ def _records(
       'last_layer': patches.config.blocks[block][1],
       'position': position,
       **patching.pieces(tokenizer, ids, position),
+      'counterfactual_ids': list(prompts.ids[other]),
+      'counterfactual_position': int(
+        prompts.positions[patches.places[kind]][other]
+      ),
       **changes.effect(tokenizer, clean, made.effects, base, row),
     }
     records.append({**record, 'answer': patching.answer(record)})

@@ -158,6 +158,8 @@ class _Reader:
       'last_layer': row.last_layer,
       'position': row.position,
       **patching.pieces(tokenizer, ids, row.position),
+      'counterfactual_ids': None,  # Nor does the file say the position.
+      'counterfactual_position': None,
       **changes.published_effect(tokenizer, clean, treated),
     }
     return {**record, 'answer': patching.answer(record)}

@@ -14,6 +14,7 @@ import pyarrow as pa
 from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
+from selfexplain_jax.data import origins as origins_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
@@ -62,6 +63,14 @@ class Language(Protocol):
 
   def layers(self, record: Record) -> tuple[int, int]:
     """First and last layer that the record's vectors are of."""
+    ...
+
+  def origins(self, record: Record) -> Sequence[origins_lib.Origin]:
+    """Where each of the record's vectors is from.
+
+    Raises:
+      errors.InputError: if they are no activations, or the record does not say.
+    """
     ...
 
   def examples(self, records: Sequence[Record]) -> list[str]:

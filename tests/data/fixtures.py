@@ -88,6 +88,8 @@ def record(index: int) -> dict[str, Any]:
     'before': ' '.join(prompt.words[: position - 1]),
     'token_text': prompt.words[position - 1],
     'after': ' '.join(prompt.words[position:]),
+    'counterfactual_ids': TOKENIZER.encode_prompt(WORLD.prompt(*other).text),
+    'counterfactual_position': WORLD.prompt(*other).positions[place],
     **_effect(rng, relation),
   }
 
