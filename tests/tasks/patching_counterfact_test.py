@@ -97,6 +97,8 @@ class MakeTest(parameterized.TestCase):
             if lead > NARROW:
               self.assertEqual(record[f'{name}_id'], found)
           self.assertEqual(record['prompt_ids'], ids)
+          self.assertEqual(record['counterfactual_ids'], other.tolist())
+          self.assertEqual(record['counterfactual_position'], aligned[at])
           self.assertEqual(record['token_text'], tokenizer.text(ids[at]))
           self.assertEqual(
             record['place'],

@@ -4,70 +4,27 @@
 import dataclasses
 
 from absl.testing import absltest
-import jax
-import ml_collections
 import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
-from selfexplain_jax.interventions import capture
-from selfexplain_jax.interventions import run
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import sampling
-from selfexplain_jax.tasks import task
-from selfexplain_jax.worlds.biographies import facts
-from selfexplain_jax.worlds.biographies import prompts
 from tests.data import fixtures
 from tests.models import oracle
-from tests.models import tiny
+from tests.tasks import patching_makers
 
-SITE = 'resid_post'
 TOKENIZER = fixtures.TOKENIZER
-MODEL = tiny.model(
-  layers=fixtures.LAYERS,
-  width=fixtures.WIDTH,
-  vocabulary=TOKENIZER.vocab_size,
-)
-
-TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
-
-
-def _maker():
-  known = facts.known_facts(fixtures.WORLD, 0)
-  asked = prompts.all_prompts(fixtures.WORLD, known, TOKENIZER)
-  tokens, lengths = asked.padded()
-  positions = np.stack(list(asked.positions.values()), 1)
-  wanted = capture.build(MODEL.config, (SITE,), (0, 1), positions)
-  kept = run.run(MODEL, tokens, lengths, None, wanted).captured[SITE]
-  return patching_effects.Maker(
-    target=TARGET,
-    prompts=asked,
-    activations=np.moveaxis(jax.device_get(kept), 0, 2),
-    config=_config(),
-  )
-
-
-def _config(**changes):
-  config = ml_collections.ConfigDict()
-  config.seed = 0
-  config.quota = dict(train=3, validation=2, test=2)
-  config.rounds = 2
-  config.dtype, config.keep_unstable = 'float32', False
-  config.floor = dict(unchanged=0.5, changed=1.0)
-  # A random model answers nothing right.
-  config.require_right = False
-  config.site = SITE
-  config.blocks = fixtures.BLOCKS
-  config.update(changes)
-  return config
+MODEL, TARGET = patching_makers.MODEL, patching_makers.TARGET
+SITE = patching_makers.SITE
 
 
 class MakeTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.maker = _maker()
+    cls.maker = patching_makers.maker()
     made = cls.maker.make()
     cls.records, cls.vectors, cls.notes = made.records, made.vectors, made.notes
     assert made.documents is None
@@ -133,6 +90,11 @@ class MakeTest(absltest.TestCase):
         self.assertEqual(
           record[f'{name}_token'], TOKENIZER.token(record[f'{name}_id'])
         )
+      self.assertEqual(record['counterfactual_ids'], asked.ids[other])
+      self.assertEqual(
+        record['counterfactual_position'],
+        asked.positions[record['place']][other],
+      )
       said = record['treated_token']
       self.assertIn(f'<<<{said}>>>', record['answer'])
       self.assertEqual('change to' in record['answer'], record['changed'])
@@ -150,7 +112,7 @@ class MakeTest(absltest.TestCase):
     )
 
   def test_quotas_and_notes(self):
-    for split, quota in _config().quota.items():
+    for split, quota in patching_makers.config().quota.items():
       rows = [r for r in self.records if r['split'] == split]
       notes = self.notes['splits'][split]
       self.assertEqual(notes['kept'], len(rows))
@@ -185,7 +147,9 @@ class MakeTest(absltest.TestCase):
     self.assertEqual(again.records, self.records)
     self.assertEqual(again.notes, self.notes)
     np.testing.assert_array_equal(again.vectors, self.vectors)
-    other = dataclasses.replace(self.maker, config=_config(seed=1)).make()
+    other = dataclasses.replace(
+      self.maker, config=patching_makers.config(seed=1)
+    ).make()
     self.assertNotEqual(other.records, self.records)
 
   def test_records_can_be_written(self):
@@ -206,7 +170,9 @@ class MakeTest(absltest.TestCase):
     wrong = dataclasses.replace(asked, answer=np.full_like(asked.answer, 3))
     with self.assertRaisesRegex(errors.InputError, 'nothing to ask'):
       dataclasses.replace(
-        self.maker, prompts=wrong, config=_config(require_right=True)
+        self.maker,
+        prompts=wrong,
+        config=patching_makers.config(require_right=True),
       ).make()
 
 
