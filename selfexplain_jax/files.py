@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""All file access outside array stores: local and `gs://` paths alike.
+"""File access, of array stores for checksums alone: local paths and `gs://`.
 
 Every writer here is atomic: a reader sees the old file, or the new one, or
 none, and never a part of one. Of several processes, which all make the same,

@@ -47,6 +47,7 @@ OPTIONAL = frozenset(
     'dictionary_learning',
     'gcp_storage_emulator',
     'gcsfs',
+    'datasets',
     'nnsight',
     'peft',
     'sentence_transformers',

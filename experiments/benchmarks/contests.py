@@ -51,6 +51,8 @@ _CAPTURE: dict[str, tuple[tuple[int, ...], float]] = {
   'middle': ((2,), 1.5),
 }
 
+_RUNNER = ('peers.sae_lens_runner', 1.5)
+
 _DICTIONARY: dict[str, tuple[str, float | None]] = {
   'sae_lens': ('peers.sae_lens', 1.5),
   'sae_lens_sparse': ('peers.sae_lens', 1.5),
@@ -80,11 +82,16 @@ CONTESTS: dict[str, Contest] = {
     f'capturing_{which}': Contest(
       ours='capturing',
       write=functools.partial(
-        capturing.write, model='15m', gigabytes=1.0, layers=layers
+        capturing.write,
+        model='15m',
+        gigabytes=1.0 if which == 'all' else 0.3,
+        layers=layers,
       ),
       unit='rows',
       peers={
         'hidden_states': ('peers.capturing', bar),
+        # It reads one layer.
+        **({} if which == 'all' else {'sae_lens_runner': _RUNNER}),
         'forward_only': ('capturing', 0.9),
       },
       different=capturing.different,

@@ -97,7 +97,7 @@ def _operations(
   asked: contestant.Arrays,
   answers: list[list[int]],
 ) -> float:
-  """What an answer takes on average, without padding."""
+  """What an answer takes on average, in batches without padding."""
   total = 0.0
   for length, answer in zip(asked['length'].tolist(), answers, strict=True):
     # The end token is chosen, and not gone on from.

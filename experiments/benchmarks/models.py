@@ -30,7 +30,7 @@ def write(
   Args:
     folder: of the contest.
     name: of the model, in `SHAPES`.
-    likely: what logits of token 1 are multiplied with.
+    likely: what the row of token 1 is multiplied with, and so its logits.
   """
   model = decoder.initialize(
     SHAPES[name], jax.random.key(0), mesh_lib.make_mesh()

@@ -39,10 +39,11 @@ margin exceeds 1e-3, and margins to 1e-3.""",
   'capturing': """## Capture to disk
 
 `resid_post` of prompts of 129 tokens: of `all` layers at all positions but the
-first, 1 GB; or of the third of six, at one position in 32. `hidden_states` are
-those of `transformers`, with a hook for the last layer, saved by safetensors
-without checksums or statistics, which our stores have. `forward_only` is our
-own forward pass of the same batches, of which nothing is kept. Rows have to be
+first, 1 GB; or of the third of six, at one position in 32, of fewer prompts.
+`hidden_states` are those of `transformers`, with a hook for the last layer,
+saved by safetensors without checksums or statistics, which our stores have;
+`sae_lens_runner` is SAELens', which reads one layer. `forward_only` is our own
+forward pass of the same batches, of which nothing is kept. Rows have to be
 equal to 1e-4 of their greatest value.""",
   'fine_tuning': """## Fine-tuning on answers
 
@@ -54,8 +55,9 @@ and the norm of its gradient in all weights, have to be equal to 1e-4.""",
   'decoding': """## Decoding
 
 Greedy answers of 32 tokens to 256 questions of 20 to 100 tokens, 64 at a time,
-those of about one length together on either side. Answers have to be the same
-in every token.""",
+those of about one length together on either side. Of `all` no answer ends; of
+`ending`, whose model says the end token often, half do within ten tokens.
+Answers have to be the same in every token.""",
   'dictionary': """## Dictionaries
 
 One pass of TopK training, k = 32, with Adam, over rows in memory, 2,048 a step:
@@ -130,9 +132,13 @@ def _notes(contest: str, found: dict[str, Any]) -> list[str]:
   if 'planned_over_needed' in told:
     lines.append(
       f'- {contest}: the plan takes {told["planned_over_needed"]:.3f} of the '
-      'operations, clean runs included, that no program can do without (aimed '
-      'for: at most 1.15), and running every cell from its beginning '
-      f'{told["whole_over_planned"]:.1f} times those of the plan.'
+      'operations that no program can do without, clean runs included; aimed '
+      'for: at most 1.15.'
+    )
+  if 'whole_over_planned' in told:
+    lines.append(
+      f'- {contest}: running every cell from its beginning takes '
+      f'{told["whole_over_planned"]:.1f} times the operations of the plan.'
     )
   return lines
 

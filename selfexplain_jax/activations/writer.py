@@ -22,7 +22,7 @@ from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import manifest as manifest_lib
 from selfexplain_jax.distributed import hosts
 
-_READERS = 4  # Shards that a process checks at once, and holds.
+_READERS = 4  # Shards that a process checks at once.
 
 
 class StoreWriter:

@@ -288,9 +288,9 @@ def _dictionary(
     _rows((rows, layers, shape.width), jnp.float32, mesh),
   )
   step: Any = dictionary_training.make_step(optimizer, settings)
-  # Encoding and decoding; gradients of both weights, of features, and of what
-  # is encoded, for its bias; and the dead ones, which are decoded once more.
+  # Encoding and decoding, and gradients of both weights and of features; the
+  # dead ones are decoded once more, with the same gradients.
   size = shape.width * settings.features
-  operations = 2.0 * size * rows * layers * (2 + 4 + 3)
+  operations = 2.0 * size * rows * layers * (2 + 3 + 4)
   lower = functools.partial(step.lower, *arguments)
   return Program(lower, 'rows', rows, operations, arguments)

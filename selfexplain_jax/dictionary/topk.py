@@ -31,20 +31,13 @@ class Reconstruction(NamedTuple):
   l0: jax.Array
 
 
-def reconstruct(
-  sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array
-) -> Reconstruction:
-  """Encodes and decodes with a dictionary of kind 'topk', on one device.
+def dense(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Reconstruction:
+  """Encodes and decodes by products with all features.
 
   Args:
-    sae: the dictionary, not stacked.
+    sae: a dictionary of kind 'topk', not stacked.
     x_BxD: f32[B, D], rows.
   """
-  return jax.lax.platform_dependent(sae, x_BxD, cpu=sparse, default=dense)
-
-
-def dense(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Reconstruction:
-  """As `reconstruct`, by products with all features."""
   assert sae.k is not None
   values = sae_lib.keep_highest(sae_lib.encoded(sae, x_BxD), sae.k)
   fires = values > 0
@@ -56,7 +49,7 @@ def dense(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Reconstruction:
 
 
 def sparse(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Reconstruction:
-  """As `reconstruct`, by the rows of features that fire; encoding is dense."""
+  """As `dense`, by the rows of features that fire; encoding is dense."""
   made, active, index = _made(sae, x_BxD)
   fires = jax.lax.stop_gradient(active) > 0
   none = jnp.zeros(sae.features, bool)

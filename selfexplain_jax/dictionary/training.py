@@ -222,16 +222,16 @@ def _loss(
   stacked: sae_lib.SparseAutoencoder, x_LxBxD: jax.Array, settings: Settings
 ) -> tuple[jax.Array, tuple[_Found, _Rest]]:
   """Sum over the layers; each layer's gradient depends on it alone."""
-  sparse = settings.kind == 'topk' and not _is_split()
 
-  def one(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array):
-    lowest = jnp.zeros((), jnp.float32)
-    if sparse:
-      found = topk.reconstruct(sae, x_BxD)
-      error_BxD = x_BxD - found.made_BxD
-      shown = _Found(jnp.mean(error_BxD**2), found.l0, lowest, found.fired_S)
-      return shown, _Rest(None, error_BxD)
-    values = _encoded(sae, x_BxD)
+  def by_features(reconstruct: Callable, sae: Any, x_BxD: jax.Array):
+    made_BxD, fired_S, l0 = reconstruct(sae, x_BxD)
+    error_BxD = x_BxD - made_BxD
+    none = jnp.zeros((), jnp.float32)
+    shown = _Found(jnp.mean(error_BxD**2), l0, none, fired_S)
+    return shown, _Rest(None, error_BxD)
+
+  def by_values(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array):
+    values, lowest = _encoded(sae, x_BxD), jnp.zeros((), jnp.float32)
     if sae.k is None:
       lowest = batch_threshold(values, settings.k)
       fires = jnp.where(values > lowest, values, 0.0)
@@ -242,10 +242,18 @@ def _loss(
     shown = _Found(jnp.mean(error_BxD**2), l0, lowest, jnp.any(fires > 0, 0))
     return shown, _Rest(values, error_BxD)
 
-  if sparse:  # What is taken by index is slower with an axis before it.
-    found, rest = jax.lax.map(lambda each: one(*each), (stacked, x_LxBxD))
+  if settings.kind == 'topk' and not _is_split():
+    sparse = functools.partial(by_features, topk.sparse)
+    dense = functools.partial(by_features, topk.dense)
+    found, rest = jax.lax.platform_dependent(
+      stacked,
+      x_LxBxD,
+      # What is taken by index is slower with an axis before it.
+      cpu=lambda *each: jax.lax.map(lambda one: sparse(*one), each),
+      default=jax.vmap(dense),
+    )
   else:
-    found, rest = jax.vmap(one)(stacked, x_LxBxD)
+    found, rest = jax.vmap(by_values)(stacked, x_LxBxD)
   return jnp.sum(found.unexplained_L), (found, rest)
 
 

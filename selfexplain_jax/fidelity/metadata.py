@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import zlib
 
 import numpy as np
-import scipy
+import scipy  # Its parts are loaded where they are first used.
 
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import controls

@@ -117,10 +117,16 @@ def attend_parts(
   weights = _weights(config, jnp.concatenate(scores, -1), visible_BxTxS)
   ends = np.cumsum([key.shape[2] for key in keys])[:-1]
   mixed = sum(
-    jnp.einsum('bngts,bnsw->btngw', part.astype(value.dtype), value)
+    jnp.einsum(
+      'bngts,bnsw->btngw',
+      part.astype(value.dtype),
+      value,
+      preferred_element_type=jnp.float32,
+    )
     for part, value in zip(jnp.split(weights, ends, -1), values, strict=True)
   )
-  return jnp.asarray(mixed).reshape(batch, length, heads * width)
+  mixed = jnp.asarray(mixed, values[0].dtype)
+  return mixed.reshape(batch, length, heads * width)
 
 
 def _weights(

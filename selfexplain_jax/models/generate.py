@@ -15,7 +15,9 @@ from selfexplain_jax.models import decoder
 
 _HEADS_FIRST = ('batch', 'activation_kv_heads', 'sequence', None)
 
-_FEWEST = 16  # Rows of which half may go on alone: else a program is longer.
+# Rows, and tokens of each, from which on letting half of the rows go on alone
+# is worth a second loop that has to be compiled.
+_FEWEST = 16
 
 _COPIED = 2**30  # Bytes, at most, of layers' parameters that are copied.
 
@@ -74,10 +76,9 @@ def generate(
 ) -> Generated:
   """Continues prompts greedily until the end token or `new_tokens` tokens.
 
-  The loop ends as soon as every row has ended, and where the rows of a batch
-  are on one device, those that have not ended by the time that half of them
-  have go on without the others. A row of length 0 is padding of the batch: it
-  ends before it begins.
+  The loop ends as soon as every row has ended, and on one CPU device those rows
+  that have not ended when half of them have go on without the others. A row
+  of length 0 is padding of the batch: it ends before it begins.
 
   Args:
     model: the decoder.
@@ -108,25 +109,42 @@ def generate(
     length=jnp.zeros(batch, jnp.int32),
     log_probability=jnp.where(empty, 0.0, log_probability),
   )
-  layer = _layers(model)
-  if batch < _FEWEST or axis_rules.ways('batch') > 1:
-    state = _decode(model, layer, prompts, end_id, state, 0)
-    return Generated(state.tokens, state.length, state.log_probability)
-
-  # As soon as half of the rows have ended, the other half goes on alone.
-  half = -(-batch // 2)
-  state = _decode(model, layer, prompts, end_id, state, half)
-  rows = jnp.argsort(state.done, stable=True)[:half]
-
-  def take(tree):
-    return jax.tree.map(lambda each: each[rows] if each.ndim else each, tree)
-
-  few = _decode(model, layer, take(prompts), end_id, take(state), 0)
-  return Generated(
-    state.tokens.at[rows].set(few.tokens),
-    state.length.at[rows].set(few.length),
-    state.log_probability.at[rows].set(few.log_probability),
+  decode = functools.partial(
+    _decode, model, _layers(model), end_id=end_id, new_tokens=new_tokens
   )
+  whole = functools.partial(decode, least=0)
+  if min(batch, new_tokens) < _FEWEST or axis_rules.ways('batch') > 1:
+    end = whole(prompts, state)
+  else:
+    # Elsewhere a token takes as long as reading the weights does, whatever the
+    # number of rows; and a second loop takes long to compile.
+    end = jax.lax.platform_dependent(
+      prompts, state, cpu=functools.partial(_halving, decode), default=whole
+    )
+  return Generated(end.tokens, end.length, end.log_probability)
+
+
+def _halving(decode: Callable, prompts: _Prompts, state: _Loop) -> _Loop:
+  """Decodes; as soon as half of the rows have ended, the others go on alone."""
+  half = -(-len(state.done) // 2)
+  state = decode(prompts, state, least=half)
+
+  def go_on(prompts: _Prompts, state: _Loop) -> _Loop:
+    rows = jnp.argsort(state.done, stable=True)[:half]
+
+    def take(tree):
+      return jax.tree.map(lambda each: each[rows] if each.ndim else each, tree)
+
+    few = decode(take(prompts), take(state), least=0)
+    return state._replace(
+      tokens=state.tokens.at[rows].set(few.tokens),
+      length=state.length.at[rows].set(few.length),
+      log_probability=state.log_probability.at[rows].set(few.log_probability),
+    )
+
+  # What is left to do may be nothing, and taking half of the rows is not.
+  over = jnp.all(state.done) | (state.step == state.tokens.shape[1])
+  return jax.lax.cond(over, lambda _, state: state, go_on, prompts, state)
 
 
 def _prefill(
@@ -180,13 +198,12 @@ def _prefill(
 
   state = None if tap is None else tap.start(tokens_BxT)
   last = config.layers - 1
-  heads = (last, batch, config.kv_heads, length, config.head_width)
-  empty = axis_rules.constrain(
-    jnp.zeros(heads, x_BxTxD.dtype), None, *_HEADS_FIRST
-  )
-  x, state, stacks = jax.lax.fori_loop(
-    0, last, step, (x_BxTxD, state, (empty, empty))
-  )
+  x, stacks = x_BxTxD, ((), ())
+  if last:  # Else there is nothing to stack.
+    heads = (last, batch, config.kv_heads, length, config.head_width)
+    empty = axis_rules.constrain(jnp.zeros(heads, x.dtype), None, *_HEADS_FIRST)
+    carry = (x, state, (empty, empty))
+    x, state, stacks = jax.lax.fori_loop(0, last, step, carry)
   x, _, kept = block(x, state, last, end if tap is None else None)
   if tap is not None:
     x = jnp.take_along_axis(x, end[:, None, None], 1)
@@ -214,17 +231,16 @@ def _decode(
   model: decoder.Decoder,
   layer: Callable[[int], decoder.Layers],
   prompts: _Prompts,
-  end_id: int | jax.Array,
   state: _Loop,
-  rows: int,
+  *,
+  end_id: int | jax.Array,
+  new_tokens: int,
+  least: int,
 ) -> _Loop:
-  """Generates until no more than `rows` rows have not ended."""
-  new_tokens = state.tokens.shape[1]
+  """Generates until no more than `least` rows have not ended."""
 
   def unfinished(s: _Loop) -> jax.Array:
-    left = (
-      jnp.sum(~s.done, dtype=jnp.int32) > rows if rows else ~jnp.all(s.done)
-    )
+    left = jnp.sum(~s.done) > least if least else ~jnp.all(s.done)
     return (s.step < new_tokens) & left
 
   step = functools.partial(_decode_step, model, layer, prompts, end_id)
@@ -292,9 +308,8 @@ def _decode_step(
 
     def attend(query, key, value, i=index, near=near):
       for kept, old, new in ((keys, s.key, key), (values, s.value, value)):
-        made = jax.lax.dynamic_update_slice_in_dim(
-          old[i], jnp.swapaxes(new, 1, 2), s.step, 2
-        )
+        new = jnp.swapaxes(new, 1, 2).astype(old[i].dtype)
+        made = jax.lax.dynamic_update_slice_in_dim(old[i], new, s.step, 2)
         kept.append(made)
       return attention.attend_parts(
         config,

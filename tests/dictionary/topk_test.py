@@ -60,7 +60,7 @@ class TopkTest(absltest.TestCase):
     sae, x = _arrays()
     other = dataclasses.replace(sae, decoder_SxD=sae.decoder_SxD * 2)
     stacked = jax.tree.map(lambda *parts: jnp.stack(parts), sae, other)
-    found = jax.jit(jax.vmap(topk.reconstruct))(stacked, jnp.stack([x, -x]))
+    found = jax.jit(jax.vmap(topk.sparse))(stacked, jnp.stack([x, -x]))
     for index, (one, rows) in enumerate(((sae, x), (other, -x))):
       np.testing.assert_allclose(
         found.made_BxD[index], topk.dense(one, rows).made_BxD, atol=1e-5

@@ -87,6 +87,47 @@ class TrainingTest(parameterized.TestCase):
       np.testing.assert_array_equal(a[0], b[0], name)
       self.assertFalse(np.array_equal(a[1], b[1]), name)
 
+  @parameterized.product(kind=('topk', 'jumprelu'), rows=(3, BATCH))
+  def test_a_step_follows_the_plain_gradient(self, kind, rows):
+    settings = dataclasses.replace(SETTINGS, kind=kind)
+    optimizer = optax.sgd(1.0)
+    state = training.start(X, settings, optimizer, jax.random.key(0))
+    dead = np.arange(FEATURES) < 8
+    idle = np.stack([dead, 0 * dead]) * 2 * settings.dead_after
+    state = state._replace(idle_LxS=jnp.asarray(idle, jnp.int32))
+
+    def loss(sae, layer):
+      x = X[:rows, layer] / state.scale_L[layer]
+      values = x - sae.decoder_bias_D[None]
+      values = values @ sae.encoder_DxS + sae.encoder_bias_S[None]
+      if kind == 'topk':
+        lowest = jnp.sort(values, 1)[:, -settings.k, None]
+        fires = jnp.where(values >= lowest, jnp.maximum(values, 0), 0)
+      else:
+        lowest = training.batch_threshold(values, settings.k)
+        fires = jnp.where(values > lowest, values, 0)
+      made = fires @ sae.decoder_SxD + sae.decoder_bias_D[None]
+      total = jnp.mean((x - made) ** 2)
+      if layer:
+        return total
+      unmade = jax.lax.stop_gradient(x - made)
+      values = jnp.where(dead[None], values, 0)
+      lowest = training.batch_threshold(values, settings.auxiliary_k)
+      fires = jnp.where(values > lowest, values, 0)
+      extra = jnp.mean((unmade - fires @ sae.decoder_SxD) ** 2)
+      return total + settings.auxiliary_weight * extra
+
+    before = jax.tree.map(np.asarray, state.sae)  # The step donates it.
+    expected = [jax.grad(loss)(state.sae.layer(i), i) for i in range(LAYERS)]
+    step = training.make_step(optimizer, settings)
+    after, _ = step(state, X[:rows])
+    for name in ('encoder_DxS', 'encoder_bias_S', 'decoder_bias_D'):
+      for layer in range(LAYERS):
+        moved = getattr(before, name)[layer] - getattr(after.sae, name)[layer]
+        np.testing.assert_allclose(
+          moved, getattr(expected[layer], name), 1e-3, 1e-6, err_msg=name
+        )
+
   def test_dead_features_come_to_life(self):
     def kill(state):
       # A third encodes so little that it never is among the highest.

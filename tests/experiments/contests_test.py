@@ -71,7 +71,11 @@ class TableTest(absltest.TestCase):
       'ratio': 240.0,
       'bar': 10.0,
       'different': 3,
-      'notes': {'planned_over_needed': 1.0625},
+      'notes': {
+        'planned_over_needed': 1.0625,
+        'whole_over_planned': 3.5,
+        'operations': 2e6,
+      },
       'versions': {'jax': '1.2'},
     }
     name = 'patch_sweep_world_16'
@@ -87,7 +91,9 @@ class TableTest(absltest.TestCase):
       '| world 16 | a | 1,200 [1,100, 1,300] | 5 [4.5, 5] | 240.00 | 10 | 3 |',
       written,
     )
-    self.assertIn('1.062 (world 16)', written)
+    self.assertIn('world 16: the plan takes 1.062 of', written)
+    self.assertIn('takes 3.5 times the operations', written)
+    self.assertIn('2.0 million operations of one of the cells, 2 *', written)
     self.assertIn('jax 1.2', written)
     self.assertNotIn('## Decoding', written)
 

@@ -1,8 +1,11 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of cached greedy generation against a loop without a cache."""
 
+from unittest import mock
+
 from absl.testing import absltest
 from absl.testing import parameterized
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -32,6 +35,7 @@ def _generate(model, tokens, lengths, end_id=_NOWHERE, **kwargs):
 class GenerateTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('llama', dict()),
+    ('one_layer', dict(layers=1)),
     ('scaled', dict(rope_scaling=tiny.SCALING, tied=True)),
     ('query_key_norm', dict(query_key_norm=True)),
     ('gemma2', tiny.gemma2(2)),
@@ -69,25 +73,42 @@ class GenerateTest(parameterized.TestCase):
       self.assertLessEqual(int(found.length[0]), step)
       self.assertGreater(int(found.length.max()), int(found.length[0]))
 
-  def test_half_of_the_rows_going_on_alone_changes_nothing(self):
+  def test_layers_that_are_not_copied_give_the_same(self):
     model = tiny.model(layers=2)
+    expected = _generate(model, *_padded(_PROMPTS)).tokens
+    jax.clear_caches()
+    with mock.patch.object(generate, '_COPIED', 0):
+      found = _generate(model, *_padded(_PROMPTS)).tokens
+    jax.clear_caches()
+    self.assertEqual(found.tolist(), expected.tolist())
+
+  @parameterized.named_parameters(('llama', dict()), ('gemma2', tiny.gemma2(2)))
+  def test_half_of_the_rows_going_on_alone_changes_nothing(self, changes):
+    model = tiny.model(**{'layers': 2, **changes})
     prompts = [[1, 2 + n, 3 + 2 * n][: 1 + n % 3] for n in range(17)]
     tokens, lengths = _padded(prompts)
     free = _generate(model, tokens, lengths)
     # Rows end one after the other, and some never: both loops are run.
-    end = int(np.bincount(free.tokens[:, 0]).argmax())
-    ends = [end in row for row in free.tokens.tolist()]
+    rows = free.tokens.tolist()
+    said = {
+      token: sum(token in row for row in rows) for row in rows for token in row
+    }
+    end = max((t for t in said if said[t] < 16), key=said.__getitem__)
+    empty = (4, 7, 10, 13)
+    ends = [end in row or n in empty for n, row in enumerate(rows)]
     self.assertGreater(sum(ends), 8)
     self.assertLess(sum(ends), 16)
-    found = _generate(model, tokens, lengths.at[4].set(0), end_id=end)
+    found = _generate(
+      model, tokens, lengths.at[np.array(empty)].set(0), end_id=end
+    )
     for row in range(17):
-      expected = free.tokens[row].tolist() if row != 4 else []
+      expected = [] if row in empty else rows[row]
       stop = expected.index(end) if end in expected else len(expected)
       self.assertEqual(found.length[row], stop)
       kept = expected[: stop + 1]
       padding = [end] * (_NEW - len(kept))
       self.assertEqual(found.tokens[row].tolist(), kept + padding)
-    whole = [row for row in range(17) if not ends[row] and row != 4]
+    whole = [row for row in range(17) if not ends[row]]
     np.testing.assert_allclose(
       found.log_probability[np.array(whole)],
       free.log_probability[np.array(whole)],

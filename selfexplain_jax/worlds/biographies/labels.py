@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import dataclasses
 
 import numpy as np
-import scipy
+import scipy  # Its parts are loaded where they are first used.
 
 from selfexplain_jax import errors
 from selfexplain_jax.models import tokenizer as tokenizer_lib
