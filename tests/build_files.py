@@ -44,10 +44,10 @@ DISTRIBUTIONS = {
 # Imported only where an extra is installed, and not in the lock file.
 OPTIONAL = frozenset(
   (
+    'datasets',
     'dictionary_learning',
     'gcp_storage_emulator',
     'gcsfs',
-    'datasets',
     'nnsight',
     'peft',
     'sentence_transformers',
