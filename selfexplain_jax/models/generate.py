@@ -15,9 +15,9 @@ from selfexplain_jax.models import decoder
 
 _HEADS_FIRST = ('batch', 'activation_kv_heads', 'sequence', None)
 
-# Rows, and tokens of each, from which on letting half of the rows go on alone
-# is worth a second loop that has to be compiled.
-_FEWEST = 16
+# Rows and tokens of each from which on letting half of the rows go on alone is
+# worth a second loop that has to be compiled.
+_FEWEST_ROWS, _FEWEST_TOKENS = 64, 16
 
 _COPIED = 2**30  # Bytes, at most, of layers' parameters that are copied.
 
@@ -113,7 +113,8 @@ def generate(
     _decode, model, _layers(model), end_id=end_id, new_tokens=new_tokens
   )
   whole = functools.partial(decode, least=0)
-  if min(batch, new_tokens) < _FEWEST or axis_rules.ways('batch') > 1:
+  few = batch < _FEWEST_ROWS or new_tokens < _FEWEST_TOKENS
+  if few or axis_rules.ways('batch') > 1:
     end = whole(prompts, state)
   else:
     # Elsewhere a token takes as long as reading the weights does, whatever the

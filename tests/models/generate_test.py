@@ -84,10 +84,15 @@ class GenerateTest(parameterized.TestCase):
 
   @parameterized.named_parameters(('llama', dict()), ('gemma2', tiny.gemma2(2)))
   def test_half_of_the_rows_going_on_alone_changes_nothing(self, changes):
+    few = mock.patch.object(generate, '_FEWEST_ROWS', 16)
+    halving = mock.patch.object(generate, '_halving', wraps=generate._halving)
+    self.enter_context(few)
+    halved = self.enter_context(halving)
     model = tiny.model(**{'layers': 2, **changes})
     prompts = [[1, 2 + n, 3 + 2 * n][: 1 + n % 3] for n in range(17)]
     tokens, lengths = _padded(prompts)
     free = _generate(model, tokens, lengths)
+    halved.assert_called_once()
     # Rows end one after the other, and some never: both loops are run.
     rows = free.tokens.tolist()
     said = {
