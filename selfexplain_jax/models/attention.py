@@ -117,11 +117,9 @@ def attend_parts(
   weights = _weights(config, jnp.concatenate(scores, -1), visible_BxTxS)
   ends = np.cumsum([key.shape[2] for key in keys])[:-1]
   mixed = sum(
-    jnp.einsum(
-      'bngts,bnsw->btngw',
-      part.astype(value.dtype),
-      value,
-      preferred_element_type=jnp.float32,
+    # XLA has no such product on CPU that would give float32.
+    jnp.einsum('bngts,bnsw->btngw', part.astype(value.dtype), value).astype(
+      jnp.float32
     )
     for part, value in zip(jnp.split(weights, ends, -1), values, strict=True)
   )
