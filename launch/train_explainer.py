@@ -6,8 +6,7 @@ split, and WORKDIR/metrics.json, which says how it did there with its real
 vectors and with shuffled ones.
 """
 
-from collections.abc import Mapping, Sequence
-import dataclasses
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -17,6 +16,7 @@ import ml_collections
 import numpy as np
 
 from launch import cli
+from launch import training_sets
 from launch import workdirs
 from selfexplain_jax import errors
 from selfexplain_jax import files
@@ -82,7 +82,7 @@ def run(
     return
 
   # What it learns from.
-  sets = _read(config)
+  sets = training_sets.read(config)
   chosen = {
     name: explained.split('train')[: config.examples or None]
     for name, explained in sets.items()
@@ -95,7 +95,7 @@ def run(
   shape = sizes.shape(config)
   origins: dict[str, Any] = dict.fromkeys(sets)
   if computes:
-    origins = _origins(config, sets, chosen, shape.width)
+    origins = training_sets.origins(config, sets, chosen, shape.width)
   site = origins_lib.site(
     origin
     for of_task in origins.values()
@@ -111,7 +111,7 @@ def run(
     for row in explained.rows
     if row['vectors']
   )
-  sets = _of_width(sets, shape.width)
+  sets = training_sets.of_width(sets, shape.width)
   rows = pipeline.PackedRows(
     [
       _examples(
@@ -154,7 +154,12 @@ def run(
 
   initial_hash = huggingface.weight_hash(config.initial)
   if computes:
-    _require_target(config, sets, initial_hash)
+    training_sets.require_target(
+      config.initial,
+      initial_hash,
+      sets,
+      f'config.vectors is {config.vectors!r}',
+    )
   mesh = mesh_lib.make_mesh(**config.mesh)
   with jax.set_mesh(mesh):
     model, tokenizer = artefact.load(
@@ -243,99 +248,10 @@ def run(
   files.write_json(files.path(workdir) / 'metrics.json', notes)
 
 
-def _read(
-  config: ml_collections.ConfigDict,
-) -> dict[str, explanations.ExplanationSet]:
-  """Reads the explanation sets that are named, by task."""
-  sets = {
-    name: explanations.read(directory)
-    for name, directory in config.explanations.items()
-    if directory
-  }
-  if not sets:
-    raise errors.InputError(
-      f'config.explanations names no set: expected one of '
-      f'{", ".join(config.explanations)}'
-    )
-  hashes = set()
-  for name, explained in sets.items():
-    if explained.manifest['task'] != name:
-      raise errors.InputError(
-        f'config.explanations.{name} is a set of task '
-        f'{explained.manifest["task"]!r}: expected {name!r}'
-      )
-    if not config.task_weights[name] > 0:
-      raise errors.InputError(
-        f'config.task_weights.{name} is {config.task_weights[name]}: expected '
-        'a number above 0'
-      )
-    hashes.add(explained.manifest['target']['weight_hash'])
-  if len(hashes) > 1:
-    raise errors.InputError(
-      'the sets of config.explanations explain different models: expected one '
-      'target'
-    )
-  return sets
-
-
-def _origins(
-  config: ml_collections.ConfigDict,
-  sets: Mapping[str, explanations.ExplanationSet],
-  chosen: Mapping[str, np.ndarray],
-  width: int,
-) -> dict[str, list[Sequence[origins_lib.Origin]]]:
-  """Returns where the vectors of the chosen records are from, by task."""
-  found = {}
-  for name, explained in sets.items():
-    stored = explained.vectors
-    if len(stored) and stored.shape[1] != width:
-      raise errors.InputError(
-        f'the vectors are {stored.shape[1]} wide: expected {width}, the width '
-        f'of {config.initial}, where config.vectors is {config.vectors!r}'
-      )
-    language = table.task(name).language
-    try:
-      found[name] = [language.origins(explained.rows[i]) for i in chosen[name]]
-    except errors.InputError as e:
-      raise errors.InputError(
-        f'{config.explanations[name]}: {e}; or config.vectors='
-        f'{computed.STORED!r}, not {config.vectors!r}'
-      ) from e
-  return found
-
-
-def _require_target(
-  config: ml_collections.ConfigDict,
-  sets: Mapping[str, explanations.ExplanationSet],
-  weight_hash: str,
-) -> None:
-  """Checks that it is the target that is adapted."""
-  explained = next(iter(sets.values()))
-  expected = explained.manifest['target']['weight_hash']
-  if weight_hash != expected:
-    raise errors.InputError(
-      f'{config.initial} is not the model that the sets explain: expected '
-      f'weight_hash {expected[:12]}…, config.vectors is {config.vectors!r}'
-    )
-
-
-def _of_width(
-  sets: dict[str, explanations.ExplanationSet], width: int
-) -> dict[str, explanations.ExplanationSet]:
-  """Returns sets as they are, or with no vectors of another width."""
-  if any(len(explained.vectors) for explained in sets.values()):
-    return sets
-  none = np.zeros((0, width), np.float32)
-  return {
-    name: dataclasses.replace(explained, vectors=none)
-    for name, explained in sets.items()
-  }
-
-
 def _projection(
   config: ml_collections.ConfigDict,
   model: decoder.Decoder,
-  sets: dict[str, explanations.ExplanationSet],
+  sets: training_sets.Sets,
   blocks: layer_blocks.LayerBlocks,
   mesh: jax.sharding.Mesh,
 ) -> np.ndarray | None:
@@ -356,13 +272,12 @@ def _projection(
       '--config.target is missing: expected the directory of the target, whose '
       'activations a ridge projection starts from'
     )
-  expected = explained.manifest['target']['weight_hash']
-  if huggingface.weight_hash(config.target) != expected:
-    raise errors.InputError(
-      f'{config.target} is not the model that the sets explain: expected '
-      f'weight_hash {expected[:12]}…, a ridge projection starts from its '
-      'activations'
-    )
+  training_sets.require_target(
+    config.target,
+    huggingface.weight_hash(config.target),
+    sets,
+    'a ridge projection starts from its activations',
+  )
   target, tokenizer = artefact.load(config.target, mesh, config.dtype)
   if tokenizer.digest() != artefact.load_tokenizer(config.initial).digest():
     raise errors.InputError(

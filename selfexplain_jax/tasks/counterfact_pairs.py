@@ -38,7 +38,8 @@ class Pairs:
     tokens: i32[M, T], the base prompts, padded on the right.
     length: i32[M], their lengths.
     other_tokens: i32[M, T], the other prompts, padded alike.
-    other_text: the other prompts, without BOS.
+    text: the base prompts, without BOS.
+    other_text: the other prompts, likewise.
     aligned: i64[M, T], where a base token's counterpart stands in the other
       prompt; -1 where it has none.
     notes: facts that are in no pair, by reason.
@@ -53,6 +54,7 @@ class Pairs:
   tokens: np.ndarray
   length: np.ndarray
   other_tokens: np.ndarray
+  text: Sequence[str]
   other_text: Sequence[str]
   aligned: np.ndarray
   notes: dict[str, Any]
@@ -125,6 +127,10 @@ def make(
   tokens, length = prompts_lib.pad([p.ids for p in prompts], width)
   other_tokens, _ = prompts_lib.pad([p.ids for p in others], width)
   start = 0 if tokenizer.bos_id is None else 1
+  text, other_text = (
+    [tokenizer.decode(p.ids[start:], special=True) for p in each]
+    for each in (prompts, others)
+  )
   return Pairs(
     base=[base for _, base, _ in found],
     other=[other for _, _, other in found],
@@ -135,7 +141,8 @@ def make(
     tokens=tokens,
     length=length,
     other_tokens=other_tokens,
-    other_text=[tokenizer.decode(p.ids[start:], special=True) for p in others],
+    text=text,
+    other_text=other_text,
     aligned=aligned,
     notes=notes,
   )

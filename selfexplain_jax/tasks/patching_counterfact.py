@@ -369,7 +369,6 @@ def _records(
   """Renders a sample as records; the first one's vector is row `first`."""
   pairs, tokenizer, drawn = search.pairs, search.target.tokenizer, made.drawn
   assert isinstance(drawn, cells_lib.Placed)
-  start = 0 if tokenizer.bos_id is None else 1
   records = []
   for row in range(len(drawn)):
     pair, position = int(drawn.base[row]), int(drawn.position[row])
@@ -384,7 +383,7 @@ def _records(
       'vectors': [first + row],
       'prompt_kind': base.relation,
       'prompt_ids': ids,
-      'text': tokenizer.decode(ids[start:], special=True),
+      'text': pairs.text[pair],
       'balanced': bool(made.balanced[row]),
       'counterfactual_group': pairs.other[pair].subject,
       'counterfactual_text': pairs.other_text[pair],
