@@ -61,9 +61,7 @@ def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
   """How many of the rows that are read back are not equal to 1e-4."""
   if 'rows' not in theirs:
     return 0
-  apart = np.abs(ours['rows'] - theirs['rows']).max((1, 2))
-  most = np.abs(ours['rows']).max((1, 2))
-  return int(np.sum(~(apart <= 1e-4 * most)))
+  return contestant.unequal_rows(ours['rows'], theirs['rows'], 1e-4)
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:

@@ -59,6 +59,13 @@ def serve(
     print(json.dumps({'seconds': seconds}), flush=True)
 
 
+def unequal_rows(ours: np.ndarray, theirs: np.ndarray, share: float) -> int:
+  """How many rows of [R, ...] differ by more than a share of their greatest."""
+  axes = tuple(range(1, ours.ndim))
+  apart, most = np.abs(ours - theirs).max(axes), np.abs(ours).max(axes)
+  return int(np.sum(~(apart <= share * most)))  # A NaN is not equal.
+
+
 def read(folder: pathlib.Path) -> Arrays:
   """Reads what is to be done, which both sides read."""
   with np.load(folder / 'asked.npz') as found:

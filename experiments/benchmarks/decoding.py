@@ -24,7 +24,7 @@ _QUESTIONS, _BATCH, _NEW = 256, 64, 32
 _LENGTHS = (20, 100)
 _VECTOR_ID = 31_999  # In no question.
 # A random model says one token of 32,000 hardly ever; with its logits so much
-# greater, half of the answers end within ten tokens, and a few are never ended.
+# greater, half of the answers end within ten tokens, and a third never do.
 _END_ID, _LIKELY = 1, 5.0
 
 

@@ -33,8 +33,7 @@ def write(folder: pathlib.Path) -> None:
 
 def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
   """How many rows of the product are not equal to 1e-4 of their greatest."""
-  apart = np.abs(ours['made'] - theirs['made']).max(1)
-  return int(np.sum(~(apart <= 1e-4 * np.abs(ours['made']).max(1))))
+  return contestant.unequal_rows(ours['made'], theirs['made'], 1e-4)
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 
-_PARTS = 4
+_PARTS = 4  # Of a batch, for as many threads.
 
 
 class Reconstruction(NamedTuple):

@@ -107,7 +107,7 @@ def run(
         x,
         turn,
         attend,
-        _untapped,
+        decoder.untapped,
       ),
       only_B=only,
     )
@@ -154,8 +154,3 @@ def window(config: config_lib.DecoderConfig, index: Any) -> Any:
 
 def _zeros(shape: tuple[int, ...], dtype: Any, axes: Any) -> jax.Array:
   return axis_rules.constrain(jnp.zeros(shape, dtype), *axes)
-
-
-def _untapped(site: str, value: jax.Array) -> jax.Array:
-  del site
-  return value

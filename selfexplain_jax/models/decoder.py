@@ -66,6 +66,12 @@ class Visits:
     return value
 
 
+def untapped(site: str, value_BxTxD: jax.Array) -> jax.Array:
+  """The visit of a run that neither reads nor writes: the value goes on."""
+  del site
+  return value_BxTxD
+
+
 class Adapter(Protocol):
   """What is added to the products with a block's matrices; a stacked pytree."""
 

@@ -262,11 +262,6 @@ def _choose(
   return made.token, made.logit - jax.nn.logsumexp(logits, -1)
 
 
-def _untapped(site: str, value: jax.Array) -> jax.Array:
-  del site
-  return value
-
-
 def _decode_step(
   model: decoder.Decoder,
   layer: Callable[[int], decoder.Layers],
@@ -320,7 +315,7 @@ def _decode_step(
         near,
       )
 
-    x = decoder.block(config, layer(index), x, turn, attend, _untapped)
+    x = decoder.block(config, layer(index), x, turn, attend, decoder.untapped)
   token, log_probability = _choose(model, x[:, 0])
   more = ~done & (s.step + 1 < new_tokens)
   return _Loop(

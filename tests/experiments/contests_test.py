@@ -14,6 +14,7 @@ from experiments.benchmarks import decoding
 from experiments.benchmarks import dictionary
 from experiments.benchmarks import fine_tuning
 from experiments.benchmarks import patch_sweep
+from experiments.benchmarks import products
 from experiments.benchmarks import table
 
 
@@ -43,6 +44,9 @@ class DifferentTest(absltest.TestCase):
     self.assertEqual(capturing.different({'rows': rows}, {'rows': others}), 2)
     self.assertEqual(
       dictionary.different({'made': rows[:, 0]}, {'made': others[:, 0]}), 1
+    )
+    self.assertEqual(
+      products.different({'made': rows[:, 1]}, {'made': others[:, 1]}), 1
     )
 
   def test_losses(self):
