@@ -113,6 +113,9 @@ def run(
 ) -> dict[str, jax.Array]:
   """Runs sequences as far as anything is read of them; forms no logits.
 
+  Of the last layer, where few positions are read, no others get more than keys
+  and values.
+
   Args:
     model: the decoder.
     tokens_BxT: i32, padded on the right with any id.
@@ -122,10 +125,22 @@ def run(
     Activations by site, [C, B, Q, D], or [B, Q, D] without a layer axis.
   """
   every = model.config.layers
+  layered = any(sites_lib.site(site).layered for site in capture.sites)
   last = jnp.zeros((), jnp.int32)
-  if any(sites_lib.site(site).layered for site in capture.sites):
+  if layered:
     read = capture.slot < capture.slots
     last = jnp.max(jnp.where(read, jnp.arange(1, every + 1), 0))
-  if 'final_norm' in capture.sites:
+  normed = 'final_norm' in capture.sites
+  if normed:
     last = jnp.full((), every, jnp.int32)
-  return decoder.forward(model, tokens_BxT, tap=capture, layers=last)[1]
+  end = None
+  rows, few = capture.positions.shape
+  if few <= tokens_BxT.shape[1] // 2 and (layered or normed):
+    taken = jnp.broadcast_to(jnp.arange(few, dtype=jnp.int32), (rows, few))
+    end = decoder.End(
+      capture.positions, dataclasses.replace(capture, positions=taken)
+    )
+  _, found = decoder.forward(
+    model, tokens_BxT, tap=capture, layers=last, end=end
+  )
+  return found

@@ -90,10 +90,9 @@ def run(
   def block(x: jax.Array, index: Any, only: jax.Array | None) -> Any:
     """Runs one block, and returns its keys and values too."""
     kept: list[jax.Array] = []
-    here = seen
+    here, query_place = seen, place
     if only is not None:
-      here = jnp.take_along_axis(seen, only[:, None, None], 1)
-    query_place = place if only is None else only[:, None]
+      here, query_place = decoder.at_positions(seen, only), only
 
     def attend(query, key, value):
       kept.extend((key, value))
@@ -109,7 +108,7 @@ def run(
         attend,
         decoder.untapped,
       ),
-      only_B=only,
+      only_BxQ=only,
     )
     return made, kept
 
@@ -141,7 +140,7 @@ def run(
   last = config.layers - 1
   x, run_ = jax.lax.fori_loop(0, last, step, (x, nothing))
   stream = run_.stream.at[slot_L[last]].set(x, mode='drop')
-  end, kept = block(x, last, length_N - 1)
+  end, kept = block(x, last, length_N[:, None] - 1)
   run_ = dataclasses.replace(run_, stream=stream, end=end[:, 0])
   return keep(run_, last, kept)
 

@@ -108,8 +108,8 @@ def run(
     kept_at = index - (config.layers - clean.key.shape[0])
     query_place, near = place, seen
     if only is not None:
-      query_place = jnp.take_along_axis(place, only[:, None], 1)
-      near = jnp.take_along_axis(seen, only[:, None, None], 1)
+      query_place = decoder.at_positions(place, only)
+      near = decoder.at_positions(seen, only)
     near = attention.within(
       clean_run.window(config, index), near, query_place, key_place
     )
@@ -130,7 +130,7 @@ def run(
       return value
 
     layer = decoder.one_of(model.layers, index)
-    made = decoder.block(config, layer, x, turn, attend, visit, only_B=only)
+    made = decoder.block(config, layer, x, turn, attend, visit, only_BxQ=only)
     return made, count[0]
 
   final = jnp.asarray(config.layers - 1, jnp.int32)
@@ -145,7 +145,7 @@ def run(
     x, written = jax.lax.fori_loop(
       begin, final, lambda i, c: block(c[0], c[1], i, None), (x, written)
     )
-    x, written = block(x, written, final, last)
+    x, written = block(x, written, final, last[:, None])
     return x, written
 
   def nothing() -> Any:

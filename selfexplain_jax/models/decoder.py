@@ -47,6 +47,26 @@ class Tap(Protocol):
     """
 
 
+@functools.partial(
+  jax.tree_util.register_dataclass,
+  data_fields=('positions', 'tap'),
+  meta_fields=(),
+)
+@dataclasses.dataclass(frozen=True)
+class End:
+  """The end of a forward pass of which a few positions alone are wanted.
+
+  Attributes:
+    positions: i32[B, Q], the only ones that the last layer is run for.
+    tap: of what comes after them: of that layer's sites but `resid_pre`, and of
+      the final norm. Its values are [B, Q, D], and its state goes on from the
+      tap before.
+  """
+
+  positions: jax.Array
+  tap: Tap
+
+
 class Visits:
   """The visits of a tap, if any, to the sites of one block.
 
@@ -54,15 +74,21 @@ class Visits:
     state: the tap's, after the last visit.
   """
 
-  def __init__(self, tap: Tap | None, state: Any, layer: jax.Array):
+  def __init__(
+    self,
+    tap: Tap | None,
+    state: Any,
+    layer: jax.Array,
+    end: End | None = None,
+  ):
     self._tap, self.state, self._layer = tap, state, layer
+    self._later = tap if end is None else end.tap
 
   def __call__(self, site: str, value_BxTxD: jax.Array) -> jax.Array:
-    if self._tap is None:
+    tap = self._tap if site == 'resid_pre' else self._later
+    if tap is None:
       return value_BxTxD
-    self.state, value = self._tap.visit(
-      self.state, site, self._layer, value_BxTxD
-    )
+    self.state, value = tap.visit(self.state, site, self._layer, value_BxTxD)
     return value
 
 
@@ -190,6 +216,14 @@ def linear(x: jax.Array, weight: nnx.Param) -> jax.Array:
   return flat.reshape(*x.shape[:-1], -1)
 
 
+def at_positions(x: jax.Array, positions_BxQ: jax.Array) -> jax.Array:
+  """Takes positions of x, [B or 1, T, ...]; returns [B, Q, ...]."""
+  take = jax.vmap(lambda row, at: jnp.take(row, at, 0, mode='clip'))
+  return take(
+    jnp.broadcast_to(x, (len(positions_BxQ), *x.shape[1:])), positions_BxQ
+  )
+
+
 def block(
   config: config_lib.DecoderConfig,
   layer: Layers,
@@ -198,7 +232,7 @@ def block(
   attend: Any,
   visit: Any,
   adapter: Adapter | None = None,
-  only_B: jax.Array | None = None,
+  only_BxQ: jax.Array | None = None,
 ) -> jax.Array:
   """One block.
 
@@ -211,19 +245,16 @@ def block(
       heads' outputs [B, T, H * W]; it owns the mask and any cache.
     visit: maps (site name, value) to the value to go on with.
     adapter: of this one block, without the leading layer axis.
-    only_B: i32, the one position of each row that is wanted after the block:
+    only_BxQ: i32, the positions of each row that are wanted after the block:
       the others get no more than a key and a value. None for all.
 
   Returns:
-    The residual stream after the block, [B, T, D], or [B, 1, D].
+    The residual stream after the block, [B, T, D], or [B, Q, D].
   """
   norm = functools.partial(rms_norm, config)
 
   def wanted(x: jax.Array) -> jax.Array:
-    if only_B is None:
-      return x
-    one = jax.vmap(lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, 1))
-    return one(jnp.broadcast_to(x, (len(only_B), *x.shape[1:])), only_B)
+    return x if only_BxQ is None else at_positions(x, only_BxQ)
 
   def product(x: jax.Array, name: str) -> jax.Array:
     own = linear(x, getattr(layer, name))
@@ -307,6 +338,7 @@ def forward(
   tap: Tap | None = None,
   adapter: Adapter | None = None,
   layers: jax.Array | None = None,
+  end: End | None = None,
 ) -> tuple[jax.Array, Any]:
   """Runs the decoder over whole sequences, padded on the right.
 
@@ -322,10 +354,13 @@ def forward(
     adapter: of the layers, one at a time; without it they are the model's.
     layers: i32[], how many of the layers are run, from the first one on; has no
       gradients. All, and with them, if None.
+    end: what is wanted of the last of `layers`, of which there has to be one;
+      every position if None.
 
   Returns:
-    The hidden states after the final norm, [B, T, D], to be given to `unembed`
-    at the positions that are wanted, and the tap's last state (None without).
+    The hidden states after the final norm, [B, T, D] or [B, Q, D], to be given
+    to `unembed` at the positions that are wanted, and the tap's last state
+    (None without).
   """
   batch, length = tokens_BxT.shape
   if positions_BxT is None:
@@ -339,19 +374,23 @@ def forward(
   zero = jnp.zeros((), jnp.int32)
   if tap is not None:
     state, x = tap.visit(state, 'embed', zero, x)
-  step = _rematerialised(
-    functools.partial(_scan_step, model.config, turn, seen, segments_BxT, tap),
-    model.config.remat,
+  one = functools.partial(
+    _scan_step, model.config, turn, seen, segments_BxT, tap
   )
+  step = _rematerialised(one, model.config.remat)
   indices = jnp.arange(model.config.layers, dtype=jnp.int32)
   windows = attention.window_sizes(model.config)
   stacked = (model.layers, adapter, indices, windows)
   if layers is None:
     (x, state), _ = jax.lax.scan(step, (x, state), stacked)
   else:
+    whole = layers if end is None else layers - 1
     x, state = jax.lax.fori_loop(
-      0, layers, lambda i, carry: step(carry, one_of(stacked, i))[0], (x, state)
+      0, whole, lambda i, carry: step(carry, one_of(stacked, i))[0], (x, state)
     )
+    if end is not None:
+      (x, state), _ = one((x, state), one_of(stacked, whole), end=end)
+      tap = end.tap
   x = rms_norm(model.config, x, model.final_norm[...])
   if tap is not None:
     state, x = tap.visit(state, 'final_norm', zero, x)
@@ -380,18 +419,22 @@ def _rematerialised(step: Callable, remat: str) -> Callable:
   return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 
-def _scan_step(config, turn, seen, segments, tap, carry, inputs):
+def _scan_step(config, turn, seen, segments, tap, carry, inputs, end=None):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
   layer, adapter, index, window = inputs
-  visit = Visits(tap, state, index)
+  visit = Visits(tap, state, index, end)
   place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
-  near = attention.within(window, seen, place, place)
+  only, query_place = None, place
+  if end is not None:
+    only = query_place = end.positions
+    seen = at_positions(seen, only)
+  near = attention.within(window, seen, query_place, place)
 
   def attend(query, key, value):
-    if fused_attention.applies(config, query.shape[1]):
+    if only is None and fused_attention.applies(config, query.shape[1]):
       return fused_attention.attend(config, query, key, value, segments)
     return attention.attend(config, query, key, value, near)
 
-  x = block(config, layer, x, turn, attend, visit, adapter)
+  x = block(config, layer, x, turn, attend, visit, adapter, only)
   return (x, visit.state), None

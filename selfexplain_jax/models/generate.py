@@ -165,14 +165,13 @@ def _prefill(
   turn = attention.rotation(config, place)
   seen = attention.visible(None, batch, length)
   windows = attention.window_sizes(config)
-  end = jnp.maximum(length_B - 1, 0)
+  end = jnp.maximum(length_B - 1, 0)[:, None]
 
   def block(x, state, index, only):
     visit = decoder.Visits(tap, state, jnp.asarray(index, jnp.int32))
     here, query_place, kept = seen, place, []
     if only is not None:
-      here = jnp.take_along_axis(seen, only[:, None, None], 1)
-      query_place = only[:, None]
+      here, query_place = decoder.at_positions(seen, only), only
     window = None if windows is None else windows[index]
 
     def attend(query, key, value):
@@ -185,7 +184,7 @@ def _prefill(
       return attention.attend(config, query, key, value, near)
 
     layer = decoder.one_of(model.layers, index)
-    x = decoder.block(config, layer, x, turn, attend, visit, only_B=only)
+    x = decoder.block(config, layer, x, turn, attend, visit, only_BxQ=only)
     return x, visit.state, kept
 
   def step(index, carry):
@@ -207,7 +206,7 @@ def _prefill(
     x, state, stacks = jax.lax.fori_loop(0, last, step, carry)
   x, _, kept = block(x, state, last, end if tap is None else None)
   if tap is not None:
-    x = jnp.take_along_axis(x, end[:, None, None], 1)
+    x = decoder.at_positions(x, end)
   key, value = (
     (*(stack[i] for i in range(last)), each)
     for stack, each in zip(stacks, kept, strict=True)

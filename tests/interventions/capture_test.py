@@ -10,6 +10,7 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.interventions import run
+from selfexplain_jax.models import sites as sites_lib
 from tests.models import oracle
 from tests.models import tiny
 
@@ -52,7 +53,8 @@ class CaptureTest(parameterized.TestCase):
   def test_runs_no_layer_after_the_last_that_is_read(self, sites, layers, ran):
     model = tiny.model()
     tokens = np.random.default_rng(0).integers(0, 40, (3, 8)).astype(np.int32)
-    capture = capture_lib.build(model.config, sites, layers, _POSITIONS)
+    every = np.tile(np.arange(8), (3, 1))
+    capture = capture_lib.build(model.config, sites, layers, every)
     whole = run.run(model, tokens, jnp.full(3, 8, jnp.int32), capture=capture)
     # What is run of the broken layers shows.
     broken = jax.tree.map(lambda x: x, model)
@@ -63,6 +65,29 @@ class CaptureTest(parameterized.TestCase):
     self.assertEqual(set(found), set(sites))
     for site, values in found.items():
       np.testing.assert_array_equal(values, whole.captured[site], site)
+
+  @parameterized.product(
+    layers=((1, 0), (0,), (2,)), changes=({}, tiny.gemma2(3))
+  )
+  def test_of_few_positions_equals_that_of_all(self, layers, changes):
+    model = tiny.model(**changes)
+    sites = tuple(site.name for site in sites_lib.SITES)
+    tokens = np.random.default_rng(0).integers(0, 40, (3, 8)).astype(np.int32)
+    every = np.tile(np.arange(8), (3, 1))
+    few, all_ = (
+      capture_lib.run(
+        model, tokens, capture_lib.build(model.config, sites, layers, positions)
+      )
+      for positions in (_POSITIONS, every)
+    )
+    for site, values in few.items():
+      expected = np.take_along_axis(
+        np.asarray(all_[site]),
+        _POSITIONS.reshape(*(1,) * (values.ndim - 3), 3, 2, 1),
+        -2,
+      )
+      bound = 1e-5 * np.abs(expected).max()
+      np.testing.assert_allclose(values, expected, 0, bound, err_msg=site)
 
   def test_layers_and_positions_are_data(self):
     model = tiny.model()
