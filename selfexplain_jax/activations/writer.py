@@ -212,8 +212,11 @@ class StoreWriter:
       values = values[:, None]
     moments = []
     for layer in range(values.shape[1]):
-      values_RxD = values[:, layer].astype(np.float64)
-      square_sum = float(np.square(values_RxD).sum())
+      values_RxD = values[:, layer]
+      # In float64 without a copy in it: both go through a small buffer.
+      square_sum = float(
+        np.einsum('rd,rd->', values_RxD, values_RxD, dtype=np.float64)
+      )
       if not math.isfinite(square_sum):
         raise errors.InputError(
           f'activation store {self._directory}: shard {index}: {site} has '
@@ -222,7 +225,7 @@ class StoreWriter:
       moments.append(
         {
           'count': values_RxD.size,
-          'sum': float(values_RxD.sum()),
+          'sum': float(values_RxD.sum(dtype=np.float64)),
           'square_sum': square_sum,
         }
       )
