@@ -21,6 +21,9 @@ def pytest_configure(config: pytest.Config) -> None:
   path = pathlib.Path(folder.name)
   for name, value in {
     'JAX_COMPILATION_CACHE_DIR': str(path / 'jax_cache'),
+    # Programs are compiled in two thirds of the time, which most of a run is,
+    # and compute the same but for rounding.
+    'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',
     # Arrays of different rank meet only where the code says how.
     'JAX_NUMPY_RANK_PROMOTION': 'raise',
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
