@@ -32,7 +32,7 @@ from selfexplain_jax.models import huggingface
 from selfexplain_jax.reports import html
 from selfexplain_jax.reports import text
 from selfexplain_jax.tasks import table
-from selfexplain_jax.tasks import task as task_lib
+from selfexplain_jax.tasks import target as target_lib
 
 _ANSWER = 13  # Tokens of an answer, about.
 _VERSIONS = ('jax', 'jaxlib', 'flax', 'numpy')
@@ -101,7 +101,7 @@ def run(
   mesh = mesh_lib.make_mesh(**config.mesh)
   # Each has weights of its own, which go with it.
   target = functools.partial(
-    task_lib.open_target, config.target, mesh, config.dtype
+    target_lib.open_target, config.target, mesh, config.dtype
   )
   with jax.set_mesh(mesh):
     # Who answers.

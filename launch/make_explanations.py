@@ -14,7 +14,7 @@ from selfexplain_jax.data import explanations
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.judges import chat
 from selfexplain_jax.tasks import table
-from selfexplain_jax.tasks import task as task_lib
+from selfexplain_jax.tasks import target as target_lib
 
 # Fields that say where inputs lie, which says nothing of the set.
 _PLACES = ('target', 'store', 'dictionary', 'corpus', 'published')
@@ -38,7 +38,7 @@ def run(
   mesh = mesh_lib.make_mesh(**({} if dry_run else config.mesh))
   with jax.set_mesh(mesh):
     # The target, and what else this question type needs.
-    target = task_lib.open_target(
+    target = target_lib.open_target(
       config.target, mesh, config.dtype, mesh_lib.plan_mesh(**config.mesh)
     )
     maker = prepare(target, config)

@@ -35,7 +35,7 @@ from selfexplain_jax.simulators import conventions
 from selfexplain_jax.simulators import trained
 from selfexplain_jax.simulators import training
 from selfexplain_jax.tasks import features
-from selfexplain_jax.tasks import task as task_lib
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.training import loop
 from selfexplain_jax.training import optimizer as optimizer_lib
 from selfexplain_jax.training import state as state_lib
@@ -224,7 +224,7 @@ def _observe(
   mesh: jax.sharding.Mesh,
 ) -> dict[str, firing_lib.Firing]:
   """Returns what the features of each split do on the documents."""
-  target = task_lib.open_target(config.target, mesh, config.dtype)
+  target = target_lib.open_target(config.target, mesh, config.dtype)
   dictionary = dictionaries.of_set(
     explained.manifest['notes']['dictionary'],
     config.dictionary,

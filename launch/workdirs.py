@@ -64,6 +64,11 @@ def begin(config: ml_collections.ConfigDict, workdir: str) -> None:
       f'--workdir={workdir} is not the same folder for all: process {blind[0]} '
       'does not see what process 0 wrote, expected storage that all share'
     )
+  keep_programs()
+
+
+def keep_programs() -> None:
+  """Keeps compiled programs on disk, unless JAX was told where."""
   if jax.config.values['jax_compilation_cache_dir'] is None:
     cache = files.path('~/.cache/selfexplain_jax/programs')
     jax.config.update('jax_compilation_cache_dir', str(cache))

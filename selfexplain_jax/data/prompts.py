@@ -56,19 +56,20 @@ class Prompts:
 
 
 def pad(
-  rows: Sequence[Sequence[int]], length: int | None = None
+  rows: Sequence[Sequence[int]], length: int | None = None, step: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
   """Pads rows of ids on the right with 0.
 
   Args:
     rows: N rows of ids.
     length: columns of the result; the longest row's length if None.
+    step: that length is made a multiple of it.
 
   Returns:
     i32[N, T] and the rows' own lengths, i32[N].
   """
   lengths = np.array([len(row) for row in rows], np.int32)
-  width = int(lengths.max()) if length is None else length
+  width = -(-int(lengths.max()) // step) * step if length is None else length
   padded = np.zeros((len(rows), width), np.int32)
   for i, row in enumerate(rows):
     padded[i, : len(row)] = row

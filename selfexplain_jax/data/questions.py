@@ -60,6 +60,21 @@ def encode(
       tokens as its record has vectors, naming the question; or a word that the
       tokenizer lacks.
   """
+  asked = encode_questions(rows, tokenizer, wording, phrasings, chat, preface)
+  answers = tokenizer.encode_batch([wording.answer(row) for row in rows])
+  end = end_id(tokenizer, chat)
+  return Questions(asked, [[*ids, end] for ids in answers])
+
+
+def encode_questions(
+  rows: Sequence[Mapping[str, Any]],
+  tokenizer: tokenizer_lib.Tokenizer,
+  wording: Wording,
+  phrasings: Sequence[str],
+  chat: bool = False,
+  preface: str = '',
+) -> list[list[list[int]]]:
+  """Returns the ids of the questions, [N][phrasings]; see `encode`."""
   vector_id = tokenizer.vector_id
   shown = tokenizer.vector_text()
   texts = [
@@ -80,9 +95,7 @@ def encode(
           f'expected {expected}, and no BOS but the first token'
         )
     question_ids.append(encoded[part])
-  answers = tokenizer.encode_batch([wording.answer(row) for row in rows])
-  end = end_id(tokenizer, chat)
-  return Questions(question_ids, [[*ids, end] for ids in answers])
+  return question_ids
 
 
 def end_id(tokenizer: tokenizer_lib.Tokenizer, chat: bool) -> int:

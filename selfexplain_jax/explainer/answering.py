@@ -82,9 +82,9 @@ def ask(
   starts = range(0, len(order), batch)
   for start in progress.track(starts, len(starts), 'batches of answers'):
     chosen = order[start : start + batch]
-    longest = len(question_ids[chosen[-1]])
-    length = -(-longest // _LENGTH_STEP) * _LENGTH_STEP
-    tokens, lengths = prompts_lib.pad([question_ids[i] for i in chosen], length)
+    tokens, lengths = prompts_lib.pad(
+      [question_ids[i] for i in chosen], step=_LENGTH_STEP
+    )
     missing = (0, batch - len(chosen))
     made = answer(
       model,

@@ -6,7 +6,7 @@ greedily. What an arm said is kept in a file of its own, so that an evaluation
 that was interrupted goes on with the next arm.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 import dataclasses
 import functools
 
@@ -26,6 +26,7 @@ from selfexplain_jax.fidelity import asked as asked_lib
 from selfexplain_jax.fidelity import controls
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.models import artefact
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task as task_lib
 
 # Arms that ask `self` again, or what it was trained from.
@@ -59,26 +60,52 @@ def say(
     explainer.chat,
     f'{examples} ' if examples else '',
   )
-  # Those of the vectors, also where the question names others.
-  layers = np.array([language.layers(row) for row in asked.rows])
-  showing = np.array([bool(row['vectors']) for row in rows])
+  return say_to(
+    explainer,
+    [phrased[0] for phrased in encoded.question_ids],
+    vectors_NxKxD,
+    # Those of the vectors, also where the question names others.
+    np.array([language.layers(row) for row in asked.rows]),
+    np.array([bool(row['vectors']) for row in rows]),
+    new_tokens=max(len(ids) for ids in encoded.answer_ids) + 2,
+  )
+
+
+def say_to(
+  explainer: explainer_lib.Explainer,
+  question_ids: Sequence[Sequence[int]],
+  vectors_NxKxD: np.ndarray,
+  layers_Nx2: np.ndarray,
+  showing_N: np.ndarray,
+  new_tokens: int,
+  batch: int = 128,
+) -> said_lib.Said:
+  """Lets an explainer answer encoded questions.
+
+  Args:
+    explainer: who answers.
+    question_ids: ids of N questions.
+    vectors_NxKxD: what it is shown.
+    layers_Nx2: first and last layer that each question's vectors are of.
+    showing_N: bool, which questions show any.
+    new_tokens: most tokens of an answer, the end token included.
+    batch: questions decoded at once.
+  """
   blocks = np.zeros(vectors_NxKxD.shape[:2], np.int32)
-  if not showing.any():  # The set's vectors may be of another width.
+  if not showing_N.any():  # The set's vectors may be of another width.
     width = explainer.model.config.width
     vectors_NxKxD = np.zeros((*blocks.shape, width), np.float32)
-  ids = explainer.injection.layer_blocks.ids(layers[showing])
-  blocks[showing] = ids[:, None]
+  ids = explainer.injection.layer_blocks.ids(layers_Nx2[showing_N])
+  blocks[showing_N] = ids[:, None]
   answers = answering.ask(
     explainer.model,
     explainer.injection,
-    [
-      [phrased[0][0], *phrased[0]] if explainer.doubled_bos else phrased[0]
-      for phrased in encoded.question_ids
-    ],
+    [[ids[0], *ids] if explainer.doubled_bos else ids for ids in question_ids],
     vectors_NxKxD,
     blocks,
     end_id=explainer.end_id,
-    new_tokens=max(len(ids) for ids in encoded.answer_ids) + 2,
+    new_tokens=new_tokens,
+    batch=batch,
   )
   return said_lib.Said(
     [explainer.answer(ids) for ids in answers.ids], answers.log_probability
@@ -143,7 +170,7 @@ def all_arms(
   asked: asked_lib.Asked,
   explainers: dict[str, str],
   initial: str,
-  target: task_lib.Target,
+  target: target_lib.Target,
   mesh: jax.sharding.Mesh,
   dtype: str = 'float32',
 ) -> dict[str, Callable[[], said_lib.Said]]:

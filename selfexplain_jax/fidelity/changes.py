@@ -20,6 +20,7 @@ from selfexplain_jax.fidelity import rerun as rerun_lib
 from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.interventions import stability
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task as task_lib
 
 
@@ -40,12 +41,12 @@ class Changes:
   copied: tuple[str, ...]
   neighbours_within_cells: bool = True
   black_box: (
-    Callable[[task_lib.Target, list[dict[str, Any]]], list[str]] | None
+    Callable[[target_lib.Target, list[dict[str, Any]]], list[str]] | None
   ) = None
 
   def observe(
     self,
-    target: task_lib.Target,
+    target: target_lib.Target,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
     config: ml_collections.ConfigDict,

@@ -31,6 +31,7 @@ from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.judges import judge
 from selfexplain_jax.simulators import trained
 from selfexplain_jax.tasks import features
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task as task_lib
 
 _EXEMPLARS = 4  # Documents shown of each vector.
@@ -85,7 +86,7 @@ class Descriptions:
 
   def observe(
     self,
-    target: task_lib.Target,
+    target: target_lib.Target,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
     config: ml_collections.ConfigDict,

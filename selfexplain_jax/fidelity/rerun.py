@@ -13,12 +13,13 @@ from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import changes as changes_lib
-from selfexplain_jax.tasks import task as task_lib
+from selfexplain_jax.tasks import target as target_lib
 
-# Runs the interventions of records, given their vectors f32[N, D] and the rows
-# of a batch.
+# Runs the interventions of records, given their vectors f32[N, D], the rows of
+# a batch, and what lengths are padded to multiples of.
 Intervene = Callable[
-  [task_lib.Target, list[dict[str, Any]], np.ndarray, int], effects_lib.Effects
+  [target_lib.Target, list[dict[str, Any]], np.ndarray, int, int],
+  effects_lib.Effects,
 ]
 
 
@@ -68,10 +69,12 @@ class Rerun:
 
 
 def rerun(
-  target: task_lib.Target,
+  target: target_lib.Target,
   intervene: Intervene,
   explained: explanations.ExplanationSet,
   chosen: np.ndarray,
+  batches: tuple[int, int] = (stability.BATCH, stability.OTHER_BATCH),
+  length_step: int = 1,
 ) -> Rerun:
   """Runs the target anew on records, never reading their stored effects.
 
@@ -81,24 +84,29 @@ def rerun(
     explained: the explanation set; its prompts, treatments and vectors say
       what to run.
     chosen: i64[N], the records.
+    batches: records that are run at once, and when verdicts are run again.
+    length_step: lengths are padded to multiples of it, so that other records
+      need no other programs.
 
   Raises:
     errors.InputError: if the records cannot be run together.
   """
   rows = [explained.rows[i] for i in chosen]
-  tokens, lengths = prompts_lib.pad([row['prompt_ids'] for row in rows])
+  tokens, lengths = prompts_lib.pad(
+    [row['prompt_ids'] for row in rows], step=length_step
+  )
 
   def both(batch: int) -> tuple[effects_lib.Effects, effects_lib.Effects]:
     vectors = explained.shown(chosen)[:, 0]
     return (
       effects_lib.run_clean(target.model, tokens, lengths, batch),
-      intervene(target, rows, vectors, batch),
+      intervene(target, rows, vectors, batch, length_step),
     )
 
-  clean, treated = both(stability.BATCH)
+  clean, treated = both(batches[0])
   flips = None
   if target.model.config.dtype == 'bfloat16':
-    flips = stability.flipped(clean, treated, *both(stability.OTHER_BATCH))
+    flips = stability.flipped(clean, treated, *both(batches[1]))
   texts = [
     [target.tokenizer.text(int(t)) for t in effects.token]
     for effects in (clean, treated)

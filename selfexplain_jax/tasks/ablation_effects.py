@@ -29,6 +29,7 @@ from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 from selfexplain_jax.worlds.biographies import hints
 from selfexplain_jax.worlds.biographies import pretraining
@@ -46,7 +47,7 @@ class Ablations:
     seed: of the draws.
   """
 
-  target: task.Target
+  target: target_lib.Target
   asked: spans_lib.SpannedPrompts
   seed: int
 
@@ -134,9 +135,12 @@ class Ablations:
 
 
 def _run(
-  target: task.Target, ids: Sequence[Sequence[int]], batch: int
+  target: target_lib.Target,
+  ids: Sequence[Sequence[int]],
+  batch: int,
+  length_step: int = 1,
 ) -> effects_lib.Effects:
-  tokens, lengths = prompts_lib.pad(ids)
+  tokens, lengths = prompts_lib.pad(ids, step=length_step)
   return effects_lib.run_clean(target.model, tokens, lengths, batch)
 
 
@@ -150,7 +154,7 @@ class Maker:
     config: of `sampling.sample`.
   """
 
-  target: task.Target
+  target: target_lib.Target
   asked: spans_lib.SpannedPrompts
   config: ml_collections.ConfigDict
 
@@ -191,7 +195,9 @@ class Maker:
     return task.Made(records, np.zeros((0, width), np.float32), notes)
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Makes the prompts that are ablated.
 
   Args:
@@ -229,12 +235,21 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
 
 def rerun(
-  target: task.Target,
+  target: target_lib.Target,
   rows: list[dict[str, Any]],
   vectors_NxD: np.ndarray,
   batch: int = stability.BATCH,
+  length_step: int = 1,
 ) -> effects_lib.Effects:
-  """Ablates prompts anew as records say, never reading their effects."""
+  """Ablates prompts anew as records say, never reading their effects.
+
+  Args:
+    target: the target.
+    rows: N records.
+    vectors_NxD: not looked at.
+    batch: records that are run at once.
+    length_step: lengths are padded to multiples of it.
+  """
   del vectors_NxD
   ids = [
     ablate.ablate(
@@ -242,10 +257,12 @@ def rerun(
     )
     for row in rows
   ]
-  return _run(target, ids, batch)
+  return _run(target, ids, batch, length_step)
 
 
-def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
+def black_box(
+  target: target_lib.Target, rows: list[dict[str, Any]]
+) -> list[str]:
   """Answers by putting both texts to the target, as anybody could.
 
   The texts are tokenised anew and continued by generation, so that nothing of
@@ -271,7 +288,9 @@ def black_box(target: task.Target, rows: list[dict[str, Any]]) -> list[str]:
   ]
 
 
-def _asked(target: task.Target, row: dict[str, Any], text: str) -> list[int]:
+def _asked(
+  target: target_lib.Target, row: dict[str, Any], text: str
+) -> list[int]:
   """The ids of a text, in a chat if the answer was begun for the target."""
   begun = row.get('content_prefix')
   if not begun:

@@ -26,6 +26,7 @@ from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 _PLACE = 'hint'
@@ -73,7 +74,7 @@ class Hints:
     seed: of the order in which they are drawn.
   """
 
-  target: task.Target
+  target: target_lib.Target
   asked: Sequence[Hinted]
   seed: int
 
@@ -121,7 +122,7 @@ class Maker:
     config: of `sampling.sample`; `system`, `begun`.
   """
 
-  target: task.Target
+  target: target_lib.Target
   asked: Sequence[Hinted]
   notes: list[dict[str, Any]]
   config: ml_collections.ConfigDict
@@ -198,7 +199,9 @@ class Maker:
     return records
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks what the set is made from.
 
   Args:

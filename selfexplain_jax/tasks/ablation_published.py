@@ -23,6 +23,7 @@ from selfexplain_jax.published import splits
 from selfexplain_jax.published import tokens
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import changes
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 # What the target's answer is made to begin with, and a claim's content does.
@@ -55,7 +56,9 @@ class Maker:
     return task.Made(splits.shuffled(self.records), none, self.notes)
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks published files.
 
   Args:
@@ -100,7 +103,9 @@ class _Reader:
       many end before the assistant's turn, and are rendered `anew`.
   """
 
-  def __init__(self, target: task.Target, config: ml_collections.ConfigDict):
+  def __init__(
+    self, target: target_lib.Target, config: ml_collections.ConfigDict
+  ):
     self._target, self._config = target, config
     self.records: list[dict[str, Any]] = []
     self.left_out = {

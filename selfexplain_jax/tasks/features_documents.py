@@ -11,12 +11,12 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax.data import corpora
 from selfexplain_jax.published import features_layout
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 
 
 def exemplars(
   folder: epath.Path,
-  target: task.Target,
+  target: target_lib.Target,
   config: ml_collections.ConfigDict,
   layers: Sequence[int],
 ) -> tuple[np.ndarray | None, int]:
@@ -60,7 +60,7 @@ def _rows(
 
 
 def corpus(
-  target: task.Target, config: ml_collections.ConfigDict
+  target: target_lib.Target, config: ml_collections.ConfigDict
 ) -> tuple[np.ndarray, dict[str, Any]]:
   """Documents of a text corpus, and a note of it."""
   asked = config.documents

@@ -30,6 +30,7 @@ from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.judges import labeller as endpoint_labels
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import labels as labels_lib
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 from selfexplain_jax.worlds.biographies import labels as concept_labels
 from selfexplain_jax.worlds.biographies import pretraining
@@ -56,7 +57,7 @@ class Maker:
       differences for each layer; `expected`, figures of the dictionaries.
   """
 
-  target: task.Target
+  target: target_lib.Target
   dictionary: dictionaries.Dictionaries
   corpus: corpora.Corpus
   labeller: labels_lib.Labeller
@@ -282,7 +283,9 @@ class Maker:
       yield self._record(layer, features.DIFFERENCE, 0, source), difference
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks what feature sets are made from.
 
   Args:
@@ -341,7 +344,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
 
 def _concepts(
-  target: task.Target, threshold: float
+  target: target_lib.Target, threshold: float
 ) -> tuple[labels_lib.Labeller, dict[str, Any]]:
   """Returns what labels features with concepts of the target's world.
 

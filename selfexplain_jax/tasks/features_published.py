@@ -24,6 +24,7 @@ from selfexplain_jax.published import sources
 from selfexplain_jax.published import splits
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import features_documents as documents_lib
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 # Where labels come from, for the manifest: they cannot be executed.
@@ -98,7 +99,9 @@ class Maker:
     )
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks published files.
 
   Args:
@@ -115,7 +118,9 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
   return _of_neuronpedia(target, config)
 
 
-def _of_layout(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def _of_layout(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   splits.check(config)
   if not config.published.folder:
     raise errors.InputError(
@@ -159,7 +164,7 @@ def _of_layout(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
 
 def _of_neuronpedia(
-  target: task.Target, config: ml_collections.ConfigDict
+  target: target_lib.Target, config: ml_collections.ConfigDict
 ) -> Maker:
   shares = config.shares
   if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
@@ -210,7 +215,7 @@ def _of_neuronpedia(
 def _directions(
   found: Sequence[Found],
   described: Sequence[neuronpedia.Described],
-  target: task.Target,
+  target: target_lib.Target,
   config: ml_collections.ConfigDict,
 ) -> tuple[str, Gather]:
   """Returns the site of features, and what reads their vectors.

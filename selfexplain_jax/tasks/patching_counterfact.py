@@ -34,6 +34,7 @@ from selfexplain_jax.tasks import counterfact_prompts
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import patching_effects
 from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 # Equal blocks of consecutive layers, if none are named.
@@ -55,7 +56,7 @@ class Search:
     kept: folder for the effects of finished chunks; None to keep nothing.
   """
 
-  target: task.Target
+  target: target_lib.Target
   pairs: counterfact_pairs.Pairs
   blocks: np.ndarray
   config: ml_collections.ConfigDict
@@ -206,7 +207,7 @@ class Maker:
       pairs are left out whose base the target answers wrong.
   """
 
-  target: task.Target
+  target: target_lib.Target
   pairs: counterfact_pairs.Pairs
   blocks: np.ndarray
   notes: list[dict[str, Any]]
@@ -279,7 +280,9 @@ class Maker:
     return said in (encode(answer)[0], encode(f' {answer}')[0])
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks what the set is made from.
 
   Args:
@@ -320,7 +323,7 @@ def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
 
 
 def _blocks(
-  target: task.Target, config: ml_collections.ConfigDict
+  target: target_lib.Target, config: ml_collections.ConfigDict
 ) -> np.ndarray:
   """Returns the blocks of layers, i32[C, 2]."""
   layers = target.config.layers

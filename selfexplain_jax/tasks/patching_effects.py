@@ -23,6 +23,7 @@ from selfexplain_jax.tasks import cells as cells_lib
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
 from selfexplain_jax.tasks import sampling
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 _CANARY_CELLS = 64
@@ -43,7 +44,7 @@ class Patches:
     config: `seed`, `site` and `blocks`, the layer blocks.
   """
 
-  target: task.Target
+  target: target_lib.Target
   prompts: prompts_lib.Prompts
   activations: np.ndarray
   value: np.ndarray
@@ -109,7 +110,7 @@ class Maker:
       target answers wrong are left out, `site` and `blocks`.
   """
 
-  target: task.Target
+  target: target_lib.Target
   prompts: prompts_lib.Prompts
   activations: np.ndarray
   config: ml_collections.ConfigDict
@@ -167,7 +168,9 @@ class Maker:
     return task.Made(records, np.concatenate(vectors), notes)
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks what patching sets are made from.
 
   Args:
@@ -271,10 +274,11 @@ def load_activations(
 
 
 def rerun(
-  target: task.Target,
+  target: target_lib.Target,
   rows: list[dict[str, Any]],
   vectors_NxD: np.ndarray,
   batch: int = stability.BATCH,
+  length_step: int = 1,
 ) -> effects_lib.Effects:
   """Patches the target anew as records say, never reading their effects.
 
@@ -283,11 +287,14 @@ def rerun(
     rows: N records.
     vectors_NxD: their vectors.
     batch: records that are run at once.
+    length_step: lengths are padded to multiples of it.
 
   Raises:
     errors.InputError: if the records are of several sites.
   """
-  tokens, lengths = prompts_lib.pad([row['prompt_ids'] for row in rows])
+  tokens, lengths = prompts_lib.pad(
+    [row['prompt_ids'] for row in rows], step=length_step
+  )
   sites = {row['site'] for row in rows}
   if len(sites) != 1:
     raise errors.InputError(

@@ -23,6 +23,7 @@ from selfexplain_jax.published import splits
 from selfexplain_jax.published import tokens
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import patching
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task
 
 # What ends the statement of a published prompt, before its options.
@@ -55,7 +56,9 @@ class Maker:
     return task.Made(splits.shuffled(self.records), self.vectors, self.notes)
 
 
-def prepare(target: task.Target, config: ml_collections.ConfigDict) -> Maker:
+def prepare(
+  target: target_lib.Target, config: ml_collections.ConfigDict
+) -> Maker:
   """Reads and checks published files.
 
   Args:
@@ -98,7 +101,9 @@ class _Reader:
     left_out: how many rows are no records, by reason.
   """
 
-  def __init__(self, target: task.Target, config: ml_collections.ConfigDict):
+  def __init__(
+    self, target: target_lib.Target, config: ml_collections.ConfigDict
+  ):
     self._target, self._config = target, config
     self.records: list[dict[str, Any]] = []
     self.vectors: list[np.ndarray] = []

@@ -4,6 +4,9 @@
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import changes
 from selfexplain_jax.fidelity import descriptions
+from selfexplain_jax.interview import ablation as ablation_interview
+from selfexplain_jax.interview import features as features_interview
+from selfexplain_jax.interview import patching as patching_interview
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import ablation_mmlu
@@ -34,6 +37,7 @@ TASKS = {
         PUBLISHED: features_published.prepare,
       },
       descriptions.Descriptions(),
+      features_interview,
     ),
     task_lib.Task(
       patching,
@@ -43,6 +47,7 @@ TASKS = {
         COUNTERFACT: patching_counterfact.prepare,
       },
       changes.Changes(patching_effects.rerun, patching.COPIED),
+      patching_interview,
     ),
     task_lib.Task(
       ablation,
@@ -56,6 +61,7 @@ TASKS = {
         ablation.COPIED,
         black_box=ablation_effects.black_box,
       ),
+      ablation_interview,
     ),
   )
 }

@@ -3,25 +3,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import functools
 from typing import Any, Protocol
 
-import jax
 import ml_collections
 import numpy as np
 import pyarrow as pa
 
-from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import origins as origins_lib
-from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.fidelity import said as said_lib
-from selfexplain_jax.models import artefact
-from selfexplain_jax.models import config as config_lib
-from selfexplain_jax.models import decoder
-from selfexplain_jax.models import huggingface
-from selfexplain_jax.models import tokenizer as tokenizer_lib
+from selfexplain_jax.interview import inquiry as inquiry_lib
+from selfexplain_jax.interview import subject as subject_lib
+from selfexplain_jax.tasks import target as target_lib
 
 Record = Mapping[str, Any]
 
@@ -85,93 +79,6 @@ class Language(Protocol):
     ...
 
 
-class Target:
-  """The model that is explained; its weights are read once they are needed.
-
-  So whatever only asks for sizes does so before anything is loaded.
-
-  Attributes:
-    config: its shape.
-    tokenizer: its tokenizer.
-    directory: where it is read from.
-    mesh: what its weights are for; devices of it need not be there to tell how
-      long work takes. None for those of this job.
-  """
-
-  def __init__(
-    self,
-    config: config_lib.DecoderConfig,
-    tokenizer: tokenizer_lib.Tokenizer,
-    directory: str,
-    load: Callable[[], decoder.Decoder],
-    hash_weights: Callable[[], str],
-    mesh: mesh_lib.AnyMesh | None = None,
-  ):
-    """Takes what reads the weights, and what hashes them."""
-    self.config, self.tokenizer, self.directory = config, tokenizer, directory
-    self.mesh = mesh
-    self._load, self._hash_weights = load, hash_weights
-
-  @functools.cached_property
-  def model(self) -> decoder.Decoder:
-    """Its parameters."""
-    return self._load()
-
-  @functools.cached_property
-  def weight_hash(self) -> str:
-    """Digest of its weights, as they are stored."""
-    return self._hash_weights()
-
-  def minutes(self, tokens: float) -> float:
-    """Returns how long it takes to run it on some tokens, roughly."""
-    work = estimate.forward(self.config.weights, tokens)
-    return estimate.minutes(work, self.mesh)
-
-  @classmethod
-  def of(
-    cls,
-    model: decoder.Decoder,
-    tokenizer: tokenizer_lib.Tokenizer,
-    directory: str,
-    weight_hash: str,
-  ) -> 'Target':
-    """Returns a target whose weights are there already."""
-    return cls(
-      model.config, tokenizer, directory, lambda: model, lambda: weight_hash
-    )
-
-
-def open_target(
-  directory: str,
-  mesh: jax.sharding.Mesh,
-  dtype: str = 'float32',
-  planned: mesh_lib.AnyMesh | None = None,
-) -> Target:
-  """Opens a model's directory as a target.
-
-  Args:
-    directory: of the model.
-    mesh: where its parameters go.
-    dtype: of activations and parameters.
-    planned: what work is told for, if not for that mesh.
-
-  Raises:
-    errors.InputError: if the directory holds no model; and once the weights
-      are read, if they are not what the configuration says.
-  """
-  config = dataclasses.replace(
-    huggingface.read_config(directory), dtype=dtype, parameter_dtype=dtype
-  )
-  return Target(
-    config,
-    artefact.load_tokenizer(directory),
-    directory,
-    lambda: artefact.load(directory, mesh, dtype)[0],
-    lambda: huggingface.weight_hash(directory),
-    planned or mesh,
-  )
-
-
 @dataclasses.dataclass(frozen=True)
 class Made:
   """What an explanation set is written from.
@@ -208,7 +115,7 @@ class Maker(Protocol):
     ...
 
 
-Prepare = Callable[[Target, ml_collections.ConfigDict], Maker]
+Prepare = Callable[[target_lib.Target, ml_collections.ConfigDict], Maker]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,7 +137,7 @@ class Evaluation(Protocol):
   @property
   def black_box(
     self,
-  ) -> Callable[[Target, list[dict[str, Any]]], list[str]] | None:
+  ) -> Callable[[target_lib.Target, list[dict[str, Any]]], list[str]] | None:
     """Answers by asking the target itself, where that can be done."""
     ...
 
@@ -241,7 +148,7 @@ class Evaluation(Protocol):
 
   def observe(
     self,
-    target: Target,
+    target: target_lib.Target,
     explained: explanations.ExplanationSet,
     chosen: np.ndarray,
     config: ml_collections.ConfigDict,
@@ -267,6 +174,28 @@ class Evaluation(Protocol):
     ...
 
 
+class Interviewer(Protocol):
+  """How one's own questions of a type are put and checked; of `interview`."""
+
+  def cases(
+    self,
+    subject: subject_lib.Subject,
+    inquiries: Sequence[inquiry_lib.Inquiry],
+  ) -> list[inquiry_lib.Case]:
+    """Finds what N questions show, and renders them.
+
+    Raises:
+      errors.InputError: naming what there is not.
+    """
+    ...
+
+  def observe(
+    self, subject: subject_lib.Subject, made: Sequence[inquiry_lib.Case]
+  ) -> Callable[[int, str], inquiry_lib.Verdict]:
+    """Runs the target on N cases; returns what checks an answer to the n-th."""
+    ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Task:
   """A question type.
@@ -276,8 +205,10 @@ class Task:
     makers: by name, what reads and checks what its explanation set is made
       from.
     evaluation: how answers are checked.
+    interviewer: how one's own questions are put.
   """
 
   language: Language
   makers: Mapping[str, Prepare]
   evaluation: Evaluation
+  interviewer: Interviewer

@@ -17,7 +17,7 @@ from selfexplain_jax.fidelity import said as said_lib
 from selfexplain_jax.interventions import effects as effects_lib
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import patching
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.data import fixtures
 from tests.models import tiny
 
@@ -35,9 +35,9 @@ MODEL = tiny.model(
 )
 
 
-def _intervene(target, rows, vectors, batch):
+def _intervene(target, rows, vectors, batch, length_step):
   """Makes the target say one word, whatever the record."""
-  del target, vectors, batch
+  del target, vectors, batch, length_step
   return effects_lib.Effects(
     np.full(len(rows), 20, np.int32),
     np.full(len(rows), 2.5, np.float32),
@@ -315,7 +315,9 @@ class PredictionsTest(absltest.TestCase):
 
   def test_of_ablations_copies_what_was_ablated(self):
     explained, chosen = fixtures.ablation_set(8), np.array([5, 2])
-    target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = target_lib.Target.of(
+      MODEL, fixtures.TOKENIZER, 'a folder', 'a hash'
+    )
     checked = changes.Changes(_intervene, ablation.COPIED)
     shown = checked.observe(target, explained, chosen, CONFIG)
     answers = said_lib.fixed(['what ?', 'what ?'])
@@ -333,7 +335,9 @@ class PredictionsTest(absltest.TestCase):
 
 class ObserveTest(absltest.TestCase):
   def test_runs_what_the_questions_are_about(self):
-    target = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = target_lib.Target.of(
+      MODEL, fixtures.TOKENIZER, 'a folder', 'a hash'
+    )
     shown = CHANGES.observe(target, EXPLAINED, CHOSEN, CONFIG)
     token = fixtures.TOKENIZER.token(20)
     self.assertEqual(shown.treated_token, [token] * COUNT)

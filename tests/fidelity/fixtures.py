@@ -3,6 +3,8 @@
 
 from selfexplain_jax.fidelity import asked
 from selfexplain_jax.fidelity import changes
+from selfexplain_jax.interview import ablation as ablation_interview
+from selfexplain_jax.interview import patching as patching_interview
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import patching
@@ -16,6 +18,7 @@ PATCHING = asked.Asked(
     patching,
     {'effects': patching_effects.prepare},
     changes.Changes(patching_effects.rerun, patching.COPIED),
+    patching_interview,
   ),
   EXPLAINED,
   chosen=EXPLAINED.split('test'),
@@ -36,6 +39,7 @@ ABLATION = asked.Asked(
         f'{target}: {row["ablated_text"]}' for row in rows
       ],
     ),
+    ablation_interview,
   ),
   ABLATED,
   chosen=ABLATED.split('test'),

@@ -18,7 +18,7 @@ from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.dictionary import stored
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.models import decoder
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.worlds.biographies import concepts
 from selfexplain_jax.worlds.biographies import descriptions
 from selfexplain_jax.worlds.biographies import labels
@@ -85,9 +85,9 @@ def dictionary() -> dictionaries.Dictionaries:
   return dictionaries.Dictionaries('resid_post', {0: stored.held(sae)})
 
 
-def target() -> task.Target:
+def target() -> target_lib.Target:
   """The model as a target."""
-  return task.Target.of(model(), TOKENIZER, 'planted', 'abc')
+  return target_lib.Target.of(model(), TOKENIZER, 'planted', 'abc')
 
 
 def labeller() -> labels.ConceptLabeller:

@@ -7,7 +7,7 @@ import numpy as np
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.fidelity import rerun
 from selfexplain_jax.tasks import patching_effects
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.data import fixtures
 from tests.models import oracle
 from tests.models import tiny
@@ -18,7 +18,7 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=TOKENIZER.vocab_size,
 )
-TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
+TARGET = target_lib.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
 RECORDS = [fixtures.record(i) for i in range(16)]
 CHOSEN = np.array([11, 3, 4, 5, 14, 0, 9])
 
@@ -116,7 +116,7 @@ class RerunTest(absltest.TestCase):
     explained = fixtures.explained(records)
     seen = []
 
-    def intervene(target, rows, vectors, batch):
+    def intervene(target, rows, vectors, batch, length_step):
       self.assertIs(target, TARGET)
       self.assertEqual(rows, [records[index] for index in CHOSEN])
       seen.append(vectors)

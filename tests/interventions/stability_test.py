@@ -12,7 +12,7 @@ from selfexplain_jax.fidelity import rerun
 from selfexplain_jax.interventions import effects
 from selfexplain_jax.interventions import stability
 from selfexplain_jax.tasks import patching_effects
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.data import fixtures
 from tests.models import tiny
 
@@ -104,7 +104,9 @@ class FlipsTest(absltest.TestCase):
     )
 
   def rerun(self, model):
-    target = task.Target.of(model, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = target_lib.Target.of(
+      model, fixtures.TOKENIZER, 'a folder', 'a hash'
+    )
     return rerun.rerun(
       target, patching_effects.rerun, self.explained, np.arange(_COUNT)
     )
@@ -112,7 +114,9 @@ class FlipsTest(absltest.TestCase):
   def test_finds_the_verdicts_that_two_batch_shapes_disagree_on(self):
     model = _tied()
     shown = self.rerun(model)
-    target = task.Target.of(model, fixtures.TOKENIZER, 'a folder', 'a hash')
+    target = target_lib.Target.of(
+      model, fixtures.TOKENIZER, 'a folder', 'a hash'
+    )
     tokens = np.array([row['prompt_ids'] for row in self.rows], np.int32)
     length = np.full(_COUNT, 8, np.int32)
     said = [

@@ -15,7 +15,7 @@ from selfexplain_jax.fidelity import rerun
 from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import sampling
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import hints
 from selfexplain_jax.worlds.biographies import pretraining
@@ -29,7 +29,7 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=TOKENIZER.vocab_size,
 )
-TARGET = task.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
+TARGET = target_lib.Target.of(MODEL, TOKENIZER, 'a folder', 'a hash')
 KNOWN = facts.known_facts(fixtures.WORLD, 0)
 ASKED = hints.all_prompts(fixtures.WORLD, KNOWN, TOKENIZER, 0)
 PROMPTS = ASKED.prompts
@@ -313,7 +313,7 @@ class PrepareTest(absltest.TestCase):
     pretraining.Corpus(
       corpus_seed=3, known_seed=0, people=48, world_seed=0
     ).save(folder)
-    target = task.Target.of(MODEL, TOKENIZER, folder, 'a hash')
+    target = target_lib.Target.of(MODEL, TOKENIZER, folder, 'a hash')
     maker = ablation_effects.prepare(target, _config())
     self.assertEqual(maker.asked.prompts.text, PROMPTS.text)
     self.assertIs(maker.target, target)
@@ -348,7 +348,7 @@ class PrepareTest(absltest.TestCase):
 
   def test_refuses_a_target_without_a_world(self):
     folder = self.create_tempdir().full_path
-    target = task.Target.of(MODEL, TOKENIZER, folder, 'a hash')
+    target = target_lib.Target.of(MODEL, TOKENIZER, folder, 'a hash')
     with self.assertRaisesRegex(errors.InputError, 'pretraining corpus'):
       ablation_effects.prepare(target, _config())
 

@@ -16,19 +16,19 @@ from selfexplain_jax import errors
 from selfexplain_jax.interventions import ablate
 from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import ablation_published
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.published import made
 
 Rows = list[dict[str, Any]]
 
 
 @functools.cache
-def _data() -> tuple[pathlib.Path, task.Target]:
+def _data() -> tuple[pathlib.Path, target_lib.Target]:
   """A target and its data, not to be changed."""
   folder = pathlib.Path(absltest.get_default_test_tmpdir()) / 'ablation'
   model, tokenizer = made.write_target(folder / 'model', 'llama')
   made.write_ablation(folder / 'data', (model, tokenizer))
-  return folder, task.Target.of(model, tokenizer, str(folder), 'hash')
+  return folder, target_lib.Target.of(model, tokenizer, str(folder), 'hash')
 
 
 def _with(

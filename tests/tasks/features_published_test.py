@@ -23,7 +23,7 @@ from selfexplain_jax.dictionary import saelens
 from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.published import pickles
 from selfexplain_jax.tasks import features_published
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.published import made
 
 _PICKLED = pathlib.Path(__file__).parents[1] / 'published/data/features'
@@ -31,13 +31,13 @@ Damage = Callable[[pathlib.Path], Any]
 
 
 @functools.cache
-def _data() -> tuple[pathlib.Path, task.Target]:
+def _data() -> tuple[pathlib.Path, target_lib.Target]:
   """A target and data of both kinds, not to be changed."""
   folder = pathlib.Path(absltest.get_default_test_tmpdir()) / 'features'
   model, tokenizer = made.write_target(folder / 'model', 'llama')
   made.write_features(folder / 'layout', (model, tokenizer))
   made.write_neuronpedia(folder / 'export')
-  return folder, task.Target.of(model, tokenizer, str(folder), 'hash')
+  return folder, target_lib.Target.of(model, tokenizer, str(folder), 'hash')
 
 
 def _config(kind: str, folder: pathlib.Path) -> ml_collections.ConfigDict:

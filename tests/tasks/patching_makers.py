@@ -8,7 +8,7 @@ import numpy as np
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import run
 from selfexplain_jax.tasks import patching_effects
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.worlds.biographies import facts
 from selfexplain_jax.worlds.biographies import prompts
 from tests.data import fixtures
@@ -20,7 +20,7 @@ MODEL = tiny.model(
   width=fixtures.WIDTH,
   vocabulary=fixtures.TOKENIZER.vocab_size,
 )
-TARGET = task.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
+TARGET = target_lib.Target.of(MODEL, fixtures.TOKENIZER, 'a folder', 'a hash')
 
 
 def config(**changes):

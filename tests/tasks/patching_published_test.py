@@ -16,19 +16,19 @@ from pyarrow import parquet
 from experiments.patching import published as config_file
 from selfexplain_jax import errors
 from selfexplain_jax.tasks import patching_published
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.published import made
 
 Rows = list[dict[str, Any]]
 
 
 @functools.cache
-def _data(family: str) -> tuple[pathlib.Path, task.Target]:
+def _data(family: str) -> tuple[pathlib.Path, target_lib.Target]:
   """A target of a family and its data, not to be changed."""
   folder = pathlib.Path(absltest.get_default_test_tmpdir()) / family
   model, tokenizer = made.write_target(folder / 'model', family)
   made.write_patching(folder / 'data', (model, tokenizer), family == 'qwen3')
-  return folder, task.Target.of(model, tokenizer, str(folder), 'hash')
+  return folder, target_lib.Target.of(model, tokenizer, str(folder), 'hash')
 
 
 def _config(folder: pathlib.Path, **changes: Any) -> ml_collections.ConfigDict:

@@ -14,7 +14,7 @@ from selfexplain_jax.tasks import ablation_effects
 from selfexplain_jax.tasks import cells
 from selfexplain_jax.tasks import changes
 from selfexplain_jax.tasks import sampling
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests import planted
 
 _HINTS, _KEYS = ('rome', 'vienna'), ('france', 'gaul', 'spain', 'atlantis')
@@ -48,7 +48,7 @@ class PlantedAblationTest(absltest.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    target = task.Target.of(
+    target = target_lib.Target.of(
       planted.model(), planted.TOKENIZER, 'planted', 'abc'
     )
     cls.ablations = ablation_effects.Ablations(target, _asked(), seed=0)

@@ -6,7 +6,7 @@ import pathlib
 import tempfile
 from typing import Any
 
-from selfexplain_jax.tasks import task
+from selfexplain_jax.tasks import target as target_lib
 from tests.models import text_tokenizers
 from tests.models import tiny
 
@@ -20,7 +20,7 @@ TOKENIZERS = {
 }
 
 
-def target(family: str, weight_hash: str = 'a hash') -> task.Target:
+def target(family: str, weight_hash: str = 'a hash') -> target_lib.Target:
   """Returns a random model of the vocabulary of one of `TOKENIZERS`."""
   tokenizer = TOKENIZERS[family]
   model = tiny.model(
@@ -29,7 +29,7 @@ def target(family: str, weight_hash: str = 'a hash') -> task.Target:
     vocabulary=tokenizer.vocab_size,
     query_key_norm=family == 'qwen',
   )
-  return task.Target.of(model, tokenizer, f'a {family}', weight_hash)
+  return target_lib.Target.of(model, tokenizer, f'a {family}', weight_hash)
 
 
 _OBJECTS = {

@@ -1,0 +1,141 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Asks an explainer about a text of one's own, and checks what it says.
+
+  python -m launch.ask --prompt='anna keller speaks fluent' --position=2 \
+    --layer=1 --question='what does it encode?'
+
+Without a question it asks for everything. `--explainer` is the workdir of
+train_explainer or of the quickstart. What an answer claims is checked at once,
+by running the target again, beside the answer to another vector.
+"""
+
+from collections.abc import Callable
+import json
+import pathlib
+import sys
+
+from absl import flags
+from absl import logging
+
+from launch import cli
+from launch import workdirs
+from selfexplain_jax import errors
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interview import dialogue
+from selfexplain_jax.interview import examples
+from selfexplain_jax.interview import interview as interview_lib
+from selfexplain_jax.interview import places
+from selfexplain_jax.interview import request
+from selfexplain_jax.models import artefact
+
+_EXPLAINER = flags.DEFINE_string(
+  'explainer',
+  str(pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()),
+  'Workdir of train_explainer, or of the quickstart.',
+)
+_TARGET = flags.DEFINE_string(
+  'target', '', 'Directory of the target, if it is not where it was.'
+)
+_DICTIONARY = flags.DEFINE_string(
+  'dictionary', '', 'Directory of its dictionaries, if not where they were.'
+)
+_PROMPT = flags.DEFINE_string('prompt', None, 'The text asked about.')
+_PROMPT_IDS = flags.DEFINE_list(
+  'prompt_ids', None, 'Its tokens as numbers, BOS included, in place of it.'
+)
+_LAYER = flags.DEFINE_string(
+  'layer', None, 'The layer asked about, or several: 1-3. Not of ablation.'
+)
+_POSITION = flags.DEFINE_string(
+  'position', None, 'The position asked about; of ablation also a span: 2-4.'
+)
+_QUESTION = flags.DEFINE_string(
+  'question', None, 'features, patching or ablation; or the question in words.'
+)
+_SOURCE = flags.DEFINE_string(
+  'source', None, 'Of patching: the text that the vector is from.'
+)
+_SOURCE_IDS = flags.DEFINE_list('source_ids', None, 'Its tokens as numbers.')
+_SOURCE_POSITION = flags.DEFINE_string(
+  'source_position', None, 'Where in it; the same position if not given.'
+)
+_REPLACEMENT = flags.DEFINE_string(
+  'replacement', None, 'Of ablation: what stands there instead of nothing.'
+)
+_FEATURE = flags.DEFINE_integer(
+  'feature', None, "A feature of the layer's dictionary, not the activation."
+)
+_SWEEP = flags.DEFINE_bool('sweep', False, 'Ask about every layer.')
+_JSON = flags.DEFINE_bool('json', False, 'Print findings as JSON, one a line.')
+_LIST = flags.DEFINE_enum(
+  'list', None, ('people', 'examples'), 'Print what can be asked about.'
+)
+_DTYPE = flags.DEFINE_enum(
+  'dtype', 'float32', artefact.DTYPES, 'Of the explainer and of the target.'
+)
+
+
+def asked() -> request.Request | None:
+  """What the flags ask; None for a dialogue.
+
+  Raises:
+    errors.InputError: if they ask half of a question.
+  """
+  given = request.Request(
+    prompt=_PROMPT.value,
+    prompt_ids=request.ids('--prompt_ids', _PROMPT_IDS.value),
+    layer=_LAYER.value,
+    position=_POSITION.value,
+    question=_QUESTION.value,
+    source=_SOURCE.value,
+    source_ids=request.ids('--source_ids', _SOURCE_IDS.value),
+    source_position=_SOURCE_POSITION.value,
+    replacement=_REPLACEMENT.value,
+    feature=_FEATURE.value,
+    sweep=_SWEEP.value,
+  )
+  if given == request.Request():
+    return None
+  given.require_whole()
+  return given
+
+
+def main() -> int:
+  """Answers the flags, or opens a dialogue."""
+  given = asked()
+  found = places.find(_EXPLAINER.value, _TARGET.value, _DICTIONARY.value)
+  logging.set_verbosity(logging.WARNING)
+  workdirs.keep_programs()
+  opened = interview_lib.open_interview(
+    found, mesh_lib.make_mesh(), _DTYPE.value
+  )
+  if _LIST.value:
+    lines = getattr(examples, _LIST.value)(opened)
+    print('\n'.join(lines))
+    return 0
+  if given is None:
+    if _JSON.value:
+      raise errors.InputError('--json needs a question: expected --prompt')
+    dialogue.hold(opened, _lines())
+    return 0
+  for finding in given.findings(opened):
+    if _JSON.value:
+      print(json.dumps(finding.to_json()))
+    else:
+      print(f'{dialogue.text(finding)}\n')
+  return 0
+
+
+def _lines() -> Callable[[str], str | None]:
+  """Reads lines of a user, with what is asked for before each."""
+
+  def line(asked_for: str) -> str | None:
+    print(asked_for, end=' ', flush=True)
+    found = sys.stdin.readline()
+    return found.strip() if found else None
+
+  return line
+
+
+if __name__ == '__main__':
+  cli.launch_flags(main)

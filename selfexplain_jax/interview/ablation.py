@@ -1,0 +1,51 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""Asking what a piece of a text of one's own does."""
+
+from collections.abc import Callable, Sequence
+
+from selfexplain_jax.interventions import ablate
+from selfexplain_jax.interview import changes
+from selfexplain_jax.interview import inquiry as inquiry_lib
+from selfexplain_jax.interview import subject as subject_lib
+from selfexplain_jax.tasks import ablation
+from selfexplain_jax.tasks import ablation_effects
+
+
+def cases(
+  subject: subject_lib.Subject, inquiries: Sequence[inquiry_lib.Inquiry]
+) -> list[inquiry_lib.Case]:
+  """Renders the questions, which show no vector."""
+  return [_case(subject, inquiry) for inquiry in inquiries]
+
+
+def observe(
+  subject: subject_lib.Subject, made: Sequence[inquiry_lib.Case]
+) -> Callable[[int, str], inquiry_lib.Verdict]:
+  """Ablates the texts; returns what checks an answer to the n-th case."""
+  return changes.observe(subject, ablation_effects.rerun, ablation.SCHEMA, made)
+
+
+def _case(
+  subject: subject_lib.Subject, inquiry: inquiry_lib.Inquiry
+) -> inquiry_lib.Case:
+  tokenizer = subject.target.tokenizer
+  start = 0 if tokenizer.bos_id is None else 1
+  replacement = list(inquiry.replacement)
+  span = inquiry.start, inquiry.end
+  ablated = ablate.ablate(inquiry.ids, *span, replacement)
+  kind = ablation.REPLACED if replacement else ablation.REMOVED
+  return inquiry_lib.Case(
+    {
+      **changes.record(subject, inquiry.ids),
+      'task': ablation.NAME,
+      'treatment': kind,
+      'vectors': [],
+      'known': None,
+      'start': inquiry.start,
+      'end': inquiry.end,
+      'replacement_ids': replacement,
+      'span_text': tokenizer.decode(inquiry.ids[slice(*span)], special=True),
+      'replacement_text': tokenizer.decode(replacement, special=True),
+      'ablated_text': tokenizer.decode(ablated[start:], special=True),
+    }
+  )
