@@ -97,7 +97,8 @@ def run(
     def attend(query, key, value):
       kept.extend((key, value))
       near = attention.within(window(config, index), here, query_place, place)
-      return attention.attend(config, query, key, value, near)
+      mix = attention.attend_causal if only is None else attention.attend
+      return mix(config, query, key, value, near)
 
     made = decoder.block(
       *(

@@ -7,6 +7,9 @@ import numpy as np
 
 from selfexplain_jax.models import config as config_lib
 
+# Queries that are mixed at once with the keys up to the last of them, about.
+_BLOCK = 128
+
 _MASKED = -1e30  # Finite, so that a row without any visible key gives no NaN.
 
 
@@ -58,7 +61,8 @@ def attend(
 ) -> jax.Array:
   """Grouped-query attention with scores and softmax in float32.
 
-  Query head h reads key and value head h // (H / N).
+  Query head h reads key and value head h // (H / N). Sums of values are divided
+  by those of weights last, as there are fewer of them than of weights.
 
   Args:
     config: the decoder's configuration.
@@ -72,19 +76,51 @@ def attend(
   """
   batch, length, heads, width = query_BxTxHxW.shape
   kv_heads = key_BxSxNxW.shape[2]
-  grouped = query_BxTxHxW.reshape(
-    batch, length, kv_heads, heads // kv_heads, width
+  # Heads first, as products by head want them: left to the products, the turns
+  # take longer on CPU.
+  query, key, value = (
+    jnp.swapaxes(x, 1, 2) for x in (query_BxTxHxW, key_BxSxNxW, value_BxSxNxW)
   )
-  scores = jnp.einsum(
-    'btngw,bsnw->bngts',
-    grouped,
-    key_BxSxNxW,
-    preferred_element_type=jnp.float32,
+  grouped = query.reshape(batch, kv_heads, heads // kv_heads, length, width)
+  scores = _scores(
+    config,
+    jnp.einsum(
+      'bngtw,bnsw->bngts', grouped, key, preferred_element_type=jnp.float32
+    ),
+    visible_BxTxS,
   )
-  weights = _weights(config, scores, visible_BxTxS)
-  weights = weights.astype(value_BxSxNxW.dtype)
-  mixed = jnp.einsum('bngts,bsnw->btngw', weights, value_BxSxNxW)
+  most = jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+  weights = jnp.exp(scores - most)
+  mixed = jnp.einsum('bngts,bnsw->bngtw', weights.astype(value.dtype), value)
+  mixed = mixed.astype(jnp.float32) / weights.sum(-1, keepdims=True)
+  mixed = jnp.moveaxis(mixed.astype(value.dtype), 3, 1)
   return mixed.reshape(batch, length, heads * width)
+
+
+def attend_causal(
+  config: config_lib.DecoderConfig,
+  query_BxTxHxW: jax.Array,
+  key_BxTxNxW: jax.Array,
+  value_BxTxNxW: jax.Array,
+  visible_BxTxT: jax.Array,
+) -> jax.Array:
+  """As `attend`, where no query sees a key that comes after it.
+
+  Blocks of queries are mixed with the keys up to them alone.
+  """
+  length = query_BxTxHxW.shape[1]
+  ends = np.linspace(0, length, max(1, round(length / _BLOCK)) + 1).astype(int)
+  mixed = [
+    attend(
+      config,
+      query_BxTxHxW[:, start:end],
+      key_BxTxNxW[:, :end],
+      value_BxTxNxW[:, :end],
+      visible_BxTxT[:, start:end, :end],
+    )
+    for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+  ]
+  return jnp.concatenate(mixed, 1)
 
 
 def attend_parts(
@@ -133,10 +169,18 @@ def _weights(
   visible_BxTxS: jax.Array,
 ) -> jax.Array:
   """Softmax of products of queries and keys, over those that are seen."""
-  scores = scores_BxNxGxTxS * (config.query_scale or config.head_width) ** -0.5
-  scores = soft_cap(scores, config.score_cap)
-  scores = jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
-  return jax.nn.softmax(scores, -1)
+  return jax.nn.softmax(_scores(config, scores_BxNxGxTxS, visible_BxTxS), -1)
+
+
+def _scores(
+  config: config_lib.DecoderConfig,
+  products_BxNxGxTxS: jax.Array,
+  visible_BxTxS: jax.Array,
+) -> jax.Array:
+  """Products of queries and keys, scaled, capped and masked."""
+  scale = (config.query_scale or config.head_width) ** -0.5
+  scores = soft_cap(products_BxNxGxTxS * scale, config.score_cap)
+  return jnp.where(visible_BxTxS[:, None, None], scores, _MASKED)
 
 
 def visible(

@@ -434,7 +434,8 @@ def _scan_step(config, turn, seen, segments, tap, carry, inputs, end=None):
   def attend(query, key, value):
     if only is None and fused_attention.applies(config, query.shape[1]):
       return fused_attention.attend(config, query, key, value, segments)
-    return attention.attend(config, query, key, value, near)
+    mix = attention.attend_causal if only is None else attention.attend
+    return mix(config, query, key, value, near)
 
   x = block(config, layer, x, turn, attend, visit, adapter, only)
   return (x, visit.state), None

@@ -181,7 +181,8 @@ def _prefill(
         _constrain_heads(jnp.swapaxes(each, 1, 2)) for each in (key, value)
       )
       near = attention.within(window, here, query_place, place)
-      return attention.attend(config, query, key, value, near)
+      mix = attention.attend_causal if only is None else attention.attend
+      return mix(config, query, key, value, near)
 
     layer = decoder.one_of(model.layers, index)
     x = decoder.block(config, layer, x, turn, attend, visit, only_BxQ=only)
