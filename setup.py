@@ -32,12 +32,15 @@ RUNTIME = (
   'pyyaml>=6,<7',
   'safetensors>=0.6,<1',
   'scipy>=1.15,<2',
+  # The local page.
+  'starlette>=0.47,<2',
   'tensorboardX>=2.6,<3',
   'tensorstore>=0.1.84,<0.2',
   'tokenizers>=0.22,<1',
   'tqdm>=4.67,<5',
   # For chat templates, which it renders without torch.
   'transformers>=5,<6',
+  'uvicorn>=0.35,<1',
 )
 
 EXTRAS = {
@@ -49,6 +52,8 @@ EXTRAS = {
   ),
   # Parity of models, sites and adapters with the PyTorch implementations.
   'reference': ('peft', 'torch'),
+  # Tests of the local page, with Chromium and its driver.
+  'browser': ('selenium>=4.30,<5',),
   # Similarity of descriptions by embeddings, which needs PyTorch. Judges behind
   # an endpoint need nothing.
   'embeddings': ('sentence-transformers>=3',),

@@ -6,7 +6,7 @@ job; 2 bad input, flags and configs included, with one line on stderr; 75 saved
 after a preemption, run again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 import operator
 import os
 import pathlib
@@ -117,14 +117,20 @@ def launch(work: Work, *, config: str, workdir: str | None = None) -> None:
   _run(main, argv, _parse)
 
 
-def launch_flags(work: Callable[[], int]) -> None:
-  """Like `launch`, for a binary that has flags of its own and writes nothing.
+def launch_flags(work: Callable[[], int], keep: Collection[str] = ()) -> None:
+  """Like `launch`, for a binary that has flags of its own and no config.
 
   Args:
     work: returns the exit code.
+    keep: which of the flags of all binaries it has too.
   """
   for flag in _FLAGS:
-    delattr(flags.FLAGS, flag.name)
+    if flag.name in keep:
+      flags.FLAGS.register_key_flag_for_module(
+        sys.argv[0], flags.FLAGS[flag.name]
+      )
+    else:
+      delattr(flags.FLAGS, flag.name)
 
   def main() -> None:
     keep_float32()

@@ -72,6 +72,10 @@ without.""",
 }
 
 
+# Of results that do not say it: their rates are not comparable with others'.
+_UNTOLD = 'an earlier machine of 2 cores, whose products take longer'
+
+
 def _rate(rates: list[float]) -> str:
   middle, least, most = (
     f'{rate:,.0f}' if rate >= 100 else f'{rate:.3g}'
@@ -93,6 +97,7 @@ def _section(kind: str) -> tuple[list[str], dict[str, str]]:
   """Returns the lines of a section, and the versions it is about."""
   rows, notes = list[str](), list[str]()
   versions, unit = dict[str, str](), ''
+  machines = set[str]()
   for name in sorted(RESULTS.glob(f'{kind}*.json')):
     found = json.loads(name.read_text())
     contest = name.stem.removeprefix(kind).strip('_').replace('_', ' ')
@@ -101,8 +106,10 @@ def _section(kind: str) -> tuple[list[str], dict[str, str]]:
       versions |= one['versions']
       unit = one['unit']
     notes += _notes(contest, found)
+    machines |= {one.get('machine', _UNTOLD) for one in found.values()}
   if not rows:
     return [], {}
+  rows += ['', f'Measured on {" and on ".join(sorted(machines))}.']
   lines = [
     '',
     _SECTIONS[kind],

@@ -244,15 +244,16 @@ class Descriptions:
       result[f'{prefix}groups'] = len({rows[i]['group'] for i in part})
       result[f'{prefix}rows'] = {
         arm: {
-          m: _mean(bootstrap, scores[arm][m][part]).to_json() for m in measures
+          m: bootstrap.mean_of_defined(scores[arm][m][part]).to_json()
+          for m in measures
         }
         for arm in arms
       }
       if 'self' in arms:
         result[f'{prefix}tests'] = {
           f'self_minus_{arm}': {
-            m: _difference(
-              bootstrap, scores['self'][m][part], scores[arm][m][part]
+            m: bootstrap.difference_of_defined(
+              scores['self'][m][part], scores[arm][m][part]
             ).to_json()
             for m in _TESTED
             if m in measures
@@ -347,24 +348,6 @@ class Descriptions:
           }
         )
     return exemplars
-
-
-def _mean(
-  bootstrap: statistics.Bootstrap, values: np.ndarray
-) -> statistics.Estimate:
-  """The mean over the vectors that have anything to tell apart."""
-  defined = np.isfinite(values)
-  return bootstrap.mean(np.where(defined, values, 0), defined)
-
-
-def _difference(
-  bootstrap: statistics.Bootstrap, a: np.ndarray, b: np.ndarray
-) -> statistics.Test:
-  """The difference over the vectors that have anything to tell apart."""
-  defined = np.isfinite(a) & np.isfinite(b)
-  return bootstrap.difference(
-    np.where(defined, a, 0), np.where(defined, b, 0), defined
-  )
 
 
 def _words(text: str) -> str | None:

@@ -147,6 +147,18 @@ class Bootstrap:
       self._sums_and_sizes(a, where), self._sums_and_sizes(b, where), _ratio
     )
 
+  def mean_of_defined(self, values: np.ndarray) -> Estimate:
+    """Returns the mean over the records whose value is a number."""
+    defined = np.isfinite(values)
+    return self.mean(np.where(defined, values, 0), defined)
+
+  def difference_of_defined(self, a: np.ndarray, b: np.ndarray) -> Test:
+    """Returns mean(a) - mean(b) over records that have numbers for both."""
+    defined = np.isfinite(a) & np.isfinite(b)
+    return self.difference(
+      np.where(defined, a, 0), np.where(defined, b, 0), defined
+    )
+
   def statistic(self, per_group: np.ndarray, function: Statistic) -> Estimate:
     """Estimates a function of sums over records.
 

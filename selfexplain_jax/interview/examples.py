@@ -48,11 +48,19 @@ def people(interview: interview_lib.Interview) -> list[str]:
 
 
 def examples(interview: interview_lib.Interview) -> list[str]:
-  """Returns flags of `launch.ask` for some questions of each learnt type.
+  """Returns flags of `launch.ask` for some questions of each learnt type."""
+  return [
+    ' '.join(f'--{n}={shlex.quote(str(v))}' for n, v in asked.items())
+    for asked in questions(interview)
+  ]
+
+
+def questions(interview: interview_lib.Interview) -> list[dict[str, Any]]:
+  """Returns some questions of each learnt type, by the fields of `request`.
 
   They are about records of the validation split, on which nothing is trained.
   """
-  lines = []
+  asked = []
   texts = {}
   for task, explained in interview.sets.items():
     chosen = explained.split('validation')
@@ -61,22 +69,23 @@ def examples(interview: interview_lib.Interview) -> list[str]:
       if 'text' in row:
         texts[row['text']] = row['position' if 'position' in row else 'start']
       if task != features.NAME:
-        lines.append(_line(_flags(row)))
+        asked.append(_fields(row))
   if features.NAME in interview.sets:
     layers = interview.target.config.layers
     for n, (text, position) in enumerate(list(texts.items())[:_OF_EACH]):
-      asked = {
-        'prompt': text,
-        'position': position,
-        'layer': n * layers // _OF_EACH,
-        'question': features.NAME,
-      }
-      lines.append(_line(asked))
-  return lines
+      asked.append(
+        {
+          'prompt': text,
+          'position': position,
+          'layer': n * layers // _OF_EACH,
+          'question': features.NAME,
+        }
+      )
+  return asked
 
 
-def _flags(row: Mapping[str, Any]) -> dict[str, Any]:
-  """The flags that ask what a record asks."""
+def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+  """The fields that ask what a record asks."""
   asked = {'prompt': row['text'], 'question': row['task']}
   if row['task'] == patching.NAME:
     first, last = row['first_layer'], row['last_layer']
@@ -94,7 +103,3 @@ def _flags(row: Mapping[str, Any]) -> dict[str, Any]:
     if row['replacement_ids']:
       asked['replacement'] = row['replacement_text']
   return asked
-
-
-def _line(asked: Mapping[str, Any]) -> str:
-  return ' '.join(f'--{n}={shlex.quote(str(v))}' for n, v in asked.items())

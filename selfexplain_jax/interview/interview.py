@@ -135,6 +135,21 @@ class Interview:
       for n, inquiry in enumerate(inquiries)
     ]
 
+  def require_text(self, ids: Sequence[int]) -> None:
+    """Checks that the target can read a text.
+
+    Raises:
+      errors.InputError: if it is too long, or has a token of no text.
+    """
+    most = self.target.config.max_positions
+    if len(ids) > most:
+      raise errors.InputError(
+        f'the text has {len(ids)} tokens: expected at most {most}, the '
+        'positions of the target'
+      )
+    for token in ids:
+      self.target.tokenizer.token(token)
+
   def _require_fitting(self, inquiry: inquiry_lib.Inquiry) -> None:
     """Checks that layers, positions and tokens are the target's."""
     shape, count = self.target.config, len(inquiry.ids)
@@ -148,20 +163,14 @@ class Interview:
         f'positions {inquiry.start} to {inquiry.end - 1}: expected 0 to '
         f'{count - 1}, those of the text'
       )
-    if count > shape.max_positions:
-      raise errors.InputError(
-        f'the text has {count} tokens: expected at most {shape.max_positions}, '
-        'the positions of the target'
-      )
     source = inquiry.source
     if source is not None and not 0 <= inquiry.source_position < len(source):
       raise errors.InputError(
         f'source position {inquiry.source_position}: expected 0 to '
         f'{len(source) - 1}, those of the source'
       )
-    for ids in (inquiry.ids, source or (), inquiry.replacement):
-      for token in ids:
-        self.target.tokenizer.token(token)
+    for ids in (inquiry.ids, source or inquiry.ids, inquiry.replacement):
+      self.require_text(ids)
 
 
 def open_interview(

@@ -46,14 +46,20 @@ class Subject:
       return 'resid_post'
     return self.explained.records['site'][0].as_py()
 
-  def activations(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
-    """Returns the target's activations at its site, f32[L, N, T, D]."""
+  def activations(
+    self, ids: Sequence[Sequence[int]], site: str = ''
+  ) -> np.ndarray:
+    """Returns the target's activations at a site, or its own, f32[L, N, T, D].
+
+    T is the padded length of the longest text.
+    """
+    site = site or self.site
     length = padded_length(ids)
     count = -(-len(ids) // BATCH) * BATCH
     tokens, _ = prompts_lib.pad(ids, length)
     layers = tuple(range(self.target.config.layers))
     positions = np.tile(np.arange(length), (BATCH, 1))
-    wanted = capture.build(self.target.config, (self.site,), layers, positions)
+    wanted = capture.build(self.target.config, (site,), layers, positions)
     found = [
       hosts.fetch(
         capture.run(
@@ -61,7 +67,7 @@ class Subject:
           np.resize(tokens[start : start + BATCH], (BATCH, length)),
           wanted,
         )
-      )[self.site]
+      )[site]
       for start in range(0, count, BATCH)
     ]
     return np.concatenate(found, 1)[:, : len(ids)].astype(np.float32)

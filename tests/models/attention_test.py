@@ -1,5 +1,5 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
-"""Tests of mixing by blocks and with late division against the plain formula."""
+"""Tests of attention, by blocks and at once, against the plain formula."""
 
 from absl.testing import absltest
 from absl.testing import parameterized

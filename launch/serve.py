@@ -1,0 +1,109 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Serves a local page: type a text, click a token, ask, see claim and check.
+
+  python -m launch.serve
+
+`--explainer` is the workdir of train_explainer or of the quickstart, and
+`--evaluations` a folder with workdirs of evaluate_fidelity, whose claims can be
+looked through: that of the quickstart if it is not given. It listens on this
+machine alone, unless `--host` says otherwise; whoever can reach it can ask.
+"""
+
+import pathlib
+import socket
+
+from absl import flags
+from absl import logging
+import uvicorn
+
+from launch import cli
+from launch import workdirs
+from selfexplain_jax import errors
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interview import interview as interview_lib
+from selfexplain_jax.interview import places
+from selfexplain_jax.models import artefact
+from selfexplain_jax.serving import app
+from selfexplain_jax.serving import claims
+
+_EXPLAINER = flags.DEFINE_string(
+  'explainer',
+  str(pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()),
+  'Workdir of train_explainer, or of the quickstart.',
+)
+_TARGET = flags.DEFINE_string(
+  'target', '', 'Directory of the target, if it is not where it was.'
+)
+_DICTIONARY = flags.DEFINE_string(
+  'dictionary', '', 'Directory of its dictionaries, if not where they were.'
+)
+_EVALUATIONS = flags.DEFINE_string(
+  'evaluations', None, 'Folder with evaluations; that of --explainer if none.'
+)
+_HOST = flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
+_PORT = flags.DEFINE_integer(
+  'port',
+  8712,
+  'Port to listen on; 0 for any.',
+  lower_bound=0,
+  upper_bound=65535,
+)
+_MOST_TOKENS = flags.DEFINE_integer(
+  'most_tokens', 128, 'Longest text, in tokens.', lower_bound=1
+)
+_DTYPE = flags.DEFINE_enum(
+  'dtype', 'float32', artefact.DTYPES, 'Of the explainer and of the target.'
+)
+_LOCAL = ('127.0.0.1', 'localhost', '::1')
+
+
+def main() -> int:
+  """Loads the models and serves the page until it is stopped."""
+  found = places.find(_EXPLAINER.value, _TARGET.value, _DICTIONARY.value)
+  listening = _listen()
+  workdirs.keep_programs()
+  opened = interview_lib.open_interview(
+    found, mesh_lib.make_mesh(), _DTYPE.value
+  )
+  folder = _EVALUATIONS.value
+  if folder is None:
+    folder = str(pathlib.PurePosixPath(found.explainer).parent.parent)
+  page = app.Page(opened, claims.find(folder), _MOST_TOKENS.value)
+  hosts = _LOCAL if _HOST.value in _LOCAL else ('*',)
+  address, port = listening.getsockname()[:2]
+  logging.info(
+    'Serving %s and %d evaluations at http://%s:%d; Ctrl-C ends it',
+    found.explainer,
+    len(page.evaluations),
+    f'[{address}]' if ':' in address else address,
+    port,
+  )
+  logging.set_verbosity(logging.WARNING)
+  server = uvicorn.Server(
+    uvicorn.Config(app.make(page, hosts), log_level='warning', ws='none')
+  )
+  server.run(sockets=[listening])
+  return 0
+
+
+def _listen() -> socket.socket:
+  """Takes the port before anything is loaded.
+
+  Raises:
+    errors.InputError: if it cannot be had.
+  """
+  try:
+    family = socket.AF_INET6 if ':' in _HOST.value else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((_HOST.value, _PORT.value))
+  except OSError as e:
+    raise errors.InputError(
+      f'--host={_HOST.value} --port={_PORT.value} cannot be listened on: '
+      f'{e.strerror or e}, expected a free port of this machine'
+    ) from e
+  return made
+
+
+if __name__ == '__main__':
+  cli.launch_flags(main)
