@@ -46,6 +46,7 @@ def run(
     accumulate=1,
     row_length=2,
     checkpoint_every=1,
+    quoted_ids=0,
   )
   accumulation.check(config.accumulate, batch=config.batch)
   loop.check_restore(config.restore_from)
@@ -56,7 +57,9 @@ def run(
 
   # What the model reads.
   corpus = pretraining.Corpus(**config.world)
-  tokenizer = corpus.tokenizer(table.words(config.model.layers))
+  # It may explain a model without texts, whose tokens it then has to name.
+  ids = (f't{i}' for i in range(config.quoted_ids))
+  tokenizer = corpus.tokenizer([*table.words(config.model.layers), *ids])
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, remat=config.remat, **config.model
   )

@@ -14,6 +14,7 @@ more than that, for a study that is still under way.
 """
 
 import importlib
+import io
 import os
 import pathlib
 import statistics
@@ -22,6 +23,8 @@ from typing import Any
 from absl import flags
 from absl import logging
 import ml_collections
+from pyarrow import csv
+from pyarrow import parquet
 
 from launch import cli
 from launch import dump_activations
@@ -99,6 +102,16 @@ def run(
   files.write_json(summary / results_lib.SUMMARY, collected.summary)
   for name, svg in collected.plots.items():
     files.write_text(summary / f'{name}.svg', svg + '\n')
+  for name, page in collected.pages.items():
+    files.write_text(summary / f'{name}.html', page)
+  for name, table in collected.tables.items():
+    for ending, write in (
+      ('parquet', parquet.write_table),
+      ('csv', csv.write_csv),
+    ):
+      content = io.BytesIO()
+      write(table, content)
+      files.write_bytes(summary / f'{name}.{ending}', content.getvalue())
   print(collected.text)
   print(f'\nResults: {summary}')
   if failed:

@@ -36,6 +36,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
   'pretrain_target': {
     'accumulate': 1,
     'profile': {'steps': 0},
+    'quoted_ids': 0,
     'remat': 'full',
     'restore_from': '',
   },

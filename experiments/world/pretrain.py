@@ -33,6 +33,9 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
   config.world = dict(
     world_seed=0, people=200, known_seed=known_seed, corpus_seed=corpus_seed
   )
+  # Token ids of another model that the vocabulary has words for, `t0` and so
+  # on: an explainer of one without texts is asked in them.
+  config.quoted_ids = 0
   config.model = dict(
     width=128,
     layers=6,

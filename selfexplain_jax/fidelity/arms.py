@@ -29,6 +29,9 @@ from selfexplain_jax.models import artefact
 from selfexplain_jax.tasks import target as target_lib
 from selfexplain_jax.tasks import task as task_lib
 
+# By name, each to be called when its turn comes.
+Arms = dict[str, Callable[[], said_lib.Said]]
+
 # Arms that ask `self` again, or what it was trained from.
 OF_SELF = ('shuffled_vector', 'zero_vector', 'wrong_layer', 'untrained')
 
@@ -166,6 +169,43 @@ def _baseline(answers: Callable[[], list[str]]) -> said_lib.Said:
   return said_lib.fixed(answers())
 
 
+def of_explainer(
+  asked: asked_lib.Asked, explainer: Callable[[], explainer_lib.Explainer]
+) -> Arms:
+  """Returns the arms that ask one explainer, by name.
+
+  Args:
+    asked: the questions.
+    explainer: returns it.
+  """
+  arms: Arms = {'self': lambda: say(asked, explainer(), asked.vectors)}
+  if not asked.shows_vectors:
+    return arms
+  arms['shuffled_vector'] = lambda: say(asked, explainer(), asked.shuffled())
+  arms['zero_vector'] = lambda: say(
+    asked, explainer(), np.zeros_like(asked.vectors)
+  )
+  if misplaced := asked.misplaced():
+    arms['wrong_layer'] = lambda: say(
+      asked, explainer(), asked.vectors, misplaced
+    )
+  return arms
+
+
+def of_records(asked: asked_lib.Asked) -> Arms:
+  """Returns the arms that need no language model, by name."""
+  arms: Arms = {
+    'nearest_neighbour': lambda: said_lib.fixed(_nearest_neighbour(asked))
+  }
+  baselines = asked.task.evaluation.controls(
+    asked_lib.columns(asked.explained, asked.train),
+    asked_lib.columns(asked.explained, asked.chosen),
+  )
+  for name, answers in baselines.items():
+    arms[name] = functools.partial(_baseline, answers)
+  return arms
+
+
 def all_arms(
   asked: asked_lib.Asked,
   explainers: dict[str, str],
@@ -173,7 +213,7 @@ def all_arms(
   target: target_lib.Target,
   mesh: jax.sharding.Mesh,
   dtype: str = 'float32',
-) -> dict[str, Callable[[], said_lib.Said]]:
+) -> Arms:
   """Returns every arm by name, each to be called when its turn comes.
 
   Args:
@@ -220,31 +260,15 @@ def all_arms(
       examples=' '.join(asked.task.language.examples(train)),
     )
 
-  arms: dict[str, Callable[[], said_lib.Said]] = {}
+  arms: Arms = {}
   if explainers:
+    arms |= of_explainer(asked, lambda: explainer('self'))
     arms['self'] = functools.partial(trained, 'self')
-    if asked.shows_vectors:
-      arms['shuffled_vector'] = lambda: say(
-        asked, explainer('self'), asked.shuffled()
-      )
-      arms['zero_vector'] = lambda: say(
-        asked, explainer('self'), np.zeros_like(asked.vectors)
-      )
-      if misplaced := asked.misplaced():
-        arms['wrong_layer'] = lambda: say(
-          asked, explainer('self'), asked.vectors, misplaced
-        )
     arms['untrained'] = untrained
   for name in explainers:
     if name != 'self':
       arms[name] = functools.partial(trained, name)
-  arms['nearest_neighbour'] = lambda: said_lib.fixed(_nearest_neighbour(asked))
-  baselines = asked.task.evaluation.controls(
-    asked_lib.columns(asked.explained, asked.train),
-    asked_lib.columns(asked.explained, asked.chosen),
-  )
-  for name, answers in baselines.items():
-    arms[name] = functools.partial(_baseline, answers)
+  arms |= of_records(asked)
   black_box = asked.task.evaluation.black_box
   if black_box is not None:
     arms['black_box'] = lambda: said_lib.fixed(black_box(target, asked.rows))

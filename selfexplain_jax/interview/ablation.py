@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Sequence
 
+from selfexplain_jax import errors
 from selfexplain_jax.interventions import ablate
 from selfexplain_jax.interview import changes
 from selfexplain_jax.interview import inquiry as inquiry_lib
@@ -14,7 +15,22 @@ from selfexplain_jax.tasks import ablation_effects
 def cases(
   subject: subject_lib.Subject, inquiries: Sequence[inquiry_lib.Inquiry]
 ) -> list[inquiry_lib.Case]:
-  """Renders the questions, which show no vector."""
+  """Renders the questions, which show no vector.
+
+  Raises:
+    errors.InputError: if the span holds BOS, or nothing would be left.
+  """
+  for inquiry in inquiries:
+    own = inquiry.ids[inquiry.start : inquiry.end]
+    if subject.target.tokenizer.bos_id in own:
+      raise errors.InputError(
+        f'position {inquiry.start} is where the text begins: expected words of '
+        'it, from 1 on'
+      )
+    if len(own) == len(inquiry.ids) and not inquiry.replacement:
+      raise errors.InputError(
+        'nothing is left of the text: expected a shorter span, or --replacement'
+      )
   return [_case(subject, inquiry) for inquiry in inquiries]
 
 

@@ -20,6 +20,8 @@ from selfexplain_jax.interview import subject as subject_lib
 from selfexplain_jax.tasks import table
 from selfexplain_jax.tasks import target as target_lib
 
+_SHOWN = 'V'  # What stands for a vector where people read.
+
 # Tokens of an answer at most, its end included.
 _NEW_TOKENS = 32
 
@@ -34,6 +36,7 @@ class Interview:
     sets: by question type, what the explainer learnt from.
     dictionary: the target's dictionaries; None where there are none.
     mesh: where both are.
+    places: where they were read from.
   """
 
   explainer: explainer_lib.Explainer
@@ -41,6 +44,7 @@ class Interview:
   sets: Mapping[str, explanations.ExplanationSet]
   dictionary: dictionaries.Dictionaries | None
   mesh: jax.sharding.Mesh
+  places: places_lib.Places
 
   @property
   def phrasings(self) -> dict[str, tuple[str, ...]]:
@@ -124,7 +128,9 @@ class Interview:
     return [
       inquiry_lib.Finding(
         task=task,
-        question=self.explainer.tokenizer.decode(encoded[n][0]),
+        question=one.language.question(rows[n], phrasing).replace(
+          questions_lib.VECTOR, _SHOWN
+        ),
         inquiry=inquiry,
         tokens=tuple(self.target.tokenizer.text(i) for i in inquiry.ids),
         answer=answer(n, cases[n].origin, own[n]),
@@ -200,5 +206,10 @@ def open_interview(
     dictionary = dictionaries.load(
       places.dictionary, lambda: target.weight_hash, target.config
     )
+  if explainer_lib.training(places.explainer).get('text_only', False):
+    raise errors.InputError(
+      f'{places.explainer} was trained without vectors, as a control: expected '
+      'an explainer that is shown them'
+    )
   explainer = explainer_lib.load(places.explainer, mesh, dtype)
-  return Interview(explainer, target, sets, dictionary, mesh)
+  return Interview(explainer, target, sets, dictionary, mesh, places)

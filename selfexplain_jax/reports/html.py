@@ -70,7 +70,46 @@ def write_index(
     }
     for link, figures in pages.items()
   ]
-  text = page.template('index.html.j2').render(entries=entries)
+  _write(directory, page.template('index.html.j2').render(entries=entries))
+
+
+def write_runs(
+  directory: files.PathLike, pages: Mapping[str, Mapping[str, Any]]
+) -> None:
+  """Writes DIRECTORY/report.html, a table of many evaluations.
+
+  Args:
+    directory: where to.
+    pages: figures of each page, by its name relative to the directory.
+  """
+  tasks = dict.fromkeys(figures['task'] for figures in pages.values())
+  parts = [
+    {
+      'title': wording.TITLES[task],
+      'runs': [
+        {
+          'link': link,
+          'name': link.rpartition('/')[0],
+          'figures': figures,
+          'self': figures.get('rows', {}).get('self', {}).get('exact_match'),
+          'gaps': [
+            figures.get('tests', {}).get(name, {}).get('exact_match')
+            for name in wording.GAPS
+          ],
+        }
+        for link, figures in pages.items()
+        if figures['task'] == task
+      ],
+    }
+    for task in tasks
+  ]
+  titles = [title for title, *_ in wording.GAPS.values()]
+  text = page.template('runs.html.j2').render(parts=parts, gaps=titles)
+  _write(directory, text)
+
+
+def _write(directory: files.PathLike, text: str) -> None:
+  """Writes the page, unless it says the same already."""
   place = files.path(directory) / NAME
   if not place.exists() or place.read_text() != text:
     files.write_text(place, text)

@@ -33,13 +33,19 @@ Points = Sequence[Mapping[str, Any]]
 
 
 @matplotlib.rc_context(_STYLE)
-def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
+def curves(
+  description: str,
+  panels: Mapping[str, Mapping[str, Points]],
+  bands: Mapping[str, Mapping[str, Points]] | None = None,
+) -> str:
   """Draws panels with a line and its intervals for each arm.
 
   Args:
     description: what it shows, for those who do not see it.
     panels: by what it shows and arm, points with `examples`, `value` and
       `ci95`. An arm may be absent from some; it looks the same in all.
+    bands: by the same, points of fits with their bands, which stand in place of
+      lines between the points.
 
   Returns:
     An svg element.
@@ -55,13 +61,24 @@ def curves(description: str, panels: Mapping[str, Mapping[str, Points]]) -> str:
     for arm, points in arms.items():
       colour, marker = styles[arm]
       known = [p for p in points if p['value'] is not None]
+      fitted = (bands or {}).get(title, {}).get(arm, ())
       (lines[arm],) = axes.plot(
         [p['examples'] for p in known],
         [p['value'] for p in known],
         color=colour,
         marker=marker,
         markersize=5,
+        linestyle='none' if fitted else 'solid',
       )
+      if fitted:
+        x = [p['examples'] for p in fitted]
+        axes.plot(x, [p['value'] for p in fitted], color=colour)
+        axes.fill_between(
+          *(x, *zip(*(p['ci95'] for p in fitted))),
+          color=colour,
+          alpha=0.15,
+          linewidth=0,
+        )
       for point in known:
         ends = wording.bounds(point)
         if ends is not None:

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
+import pyarrow as pa
+
 from selfexplain_jax import files
 from selfexplain_jax.studies import recipe as recipe_lib
 from selfexplain_jax.studies import results as results_lib
@@ -91,11 +93,15 @@ class Collected:
     summary: as JSON.
     text: the same for a terminal.
     plots: svg elements by name.
+    tables: of runs, by name; kept as parquet and as CSV.
+    pages: HTML by name.
   """
 
   summary: dict[str, Any]
   text: str
   plots: Mapping[str, str]
+  tables: Mapping[str, pa.Table] = dataclasses.field(default_factory=dict)
+  pages: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Results:

@@ -238,6 +238,7 @@ class InterviewTest(parameterized.TestCase):
     (dict(layer='0', position='0', source='anna'), 'where the text begins'),
     (dict(layer='0', prompt='anna kellr'), "'kellr' is not in the vocabulary"),
     (dict(sweep=True, question='ablation'), '--sweep is over layers'),
+    (dict(position='0-1'), 'where the text begins'),
   )
   def test_refuses_requests(self, fields, pattern):
     made = request.Request(**{'prompt': 'anna', 'position': '1', **fields})

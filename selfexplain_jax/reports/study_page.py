@@ -1,0 +1,87 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+"""The page of a scaling study."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from selfexplain_jax.reports import page
+from selfexplain_jax.reports import wording
+
+
+def render(
+  title: str,
+  about: Sequence[str],
+  plot: str,
+  summary: Mapping[str, Any],
+  metrics: Sequence[str],
+  runs: Sequence[Mapping[str, Any]],
+) -> str:
+  """Returns the page, the same bytes for the same input.
+
+  Args:
+    title: the question of the study.
+    about: paragraphs on what was done.
+    plot: an svg element.
+    summary: of each metric `curves`, `fits` and `ratios`; and `undone`.
+    metrics: which, the first one first.
+    runs: the table of runs.
+  """
+  return page.template('study.html.j2').render(
+    title=title,
+    about=[' '.join(paragraph.split()) for paragraph in about],
+    plot=plot,
+    summary=summary,
+    metrics=[
+      {
+        'title': wording.plain(metric),
+        'fits': {
+          arm: {
+            **{k: v for k, v in fit.items() if k != 'band'},
+            'told': _fit(fit),
+          }
+          for arm, fit in summary[metric]['fits'].items()
+        },
+        'ratios': {
+          arm: _ratio(ratio) for arm, ratio in summary[metric]['ratios'].items()
+        },
+      }
+      for metric in metrics
+    ],
+    columns=list(runs[0]) if runs else [],
+    runs=[
+      {
+        name: f'{value:.3f}' if isinstance(value, float) else value
+        for name, value in run.items()
+      }
+      for run in runs
+    ],
+  )
+
+
+def _fit(fit: Mapping[str, Any]) -> str:
+  """The parameters of a fit, in words."""
+  told = ', '.join(
+    f'{wording.plain(name)} {p["value"]:.2f} [{p["ci95"][0]:.2f}, '
+    f'{p["ci95"][1]:.2f}]'
+    for name, p in fit['parameters'].items()
+  )
+  bounded = fit.get('at_a_boundary')
+  return told + (
+    f'; {" and ".join(bounded)} at the end of what it can be' if bounded else ''
+  )
+
+
+def _ratio(ratio: Mapping[str, Any]) -> str:
+  """How many times as many examples an arm needs, in words."""
+  low, high = ratio['ci95']
+  value = (
+    f'{ratio["value"]:.2f}'
+    if ratio['value'] is not None
+    else f'at least {ratio["at_least"]:.2f}'
+    if 'at_least' in ratio
+    else f'at most {ratio["at_most"]:.2f}'
+    if 'at_most' in ratio
+    else 'undefined'
+  )
+  ends = ['unbounded' if x is None else f'{x:.2f}' for x in (low, high)]
+  return f'{value} [{ends[0]}, {ends[1]}]'
