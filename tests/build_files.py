@@ -52,6 +52,7 @@ OPTIONAL = frozenset(
     'peft',
     'sentence_transformers',
     'sae_lens',
+    'selenium',
     'torch',
     'transformer_lens',
     'transformers',

@@ -63,8 +63,8 @@ class ScalingStartsTest(absltest.TestCase):
     one = found.summary['exact_match']
     for arm, ratio in _RATIO.items():
       fit = one['fits'][arm]['parameters']
-      self.assertAlmostEqual(fit['rate']['value'], 0.4, 2)
-      self.assertAlmostEqual(fit['top']['value'], 0.6, 2)
+      self.assertAlmostEqual(fit['rate']['value'], 0.4, delta=0.01)
+      self.assertAlmostEqual(fit['top']['value'], 0.6, delta=0.01)
       self.assertEqual([p['seeds'] for p in one['curves'][arm]], [2] * 6)
       if arm != 'self':
         self.assertAlmostEqual(one['ratios'][arm]['value'], ratio, 1)
