@@ -7,14 +7,21 @@ import re
 from absl.testing import absltest
 import numpy as np
 
+from experiments import quickstart
 from experiments.patching import stories
 from launch import dump_activations
 from launch import evaluate_fidelity
+from launch import flow
 from launch import make_explanations
 from selfexplain_jax import errors
 from selfexplain_jax import files
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.interview import examples
+from selfexplain_jax.interview import interview
+from selfexplain_jax.interview import places
+from selfexplain_jax.interview import request
 
 _MODEL = pathlib.Path(__file__).parents[3] / 'shared/data/stories260k'
 _LAYERS = 5
@@ -71,6 +78,51 @@ class StoriesTest(absltest.TestCase):
     self.assertSameElements(
       figures['rows'], ('nearest_neighbour', 'metadata', 'majority')
     )
+
+  def test_a_world_model_explains_it_by_ids(self):
+    config = stories.get_config('flow')
+    config.target = str(_MODEL)
+    small = quickstart.get_config('test')
+    tiny = small.target
+    tiny.quoted_ids = config.initial.quoted_ids
+    tiny.model.layers = 5  # Their numbers have to be words.
+    config.initial = tiny
+    config.store.prompts.samples = dict(count=60, length=12)
+    config.store.prompts_per_shard = 32
+    config.explanations.quota = dict(train=4, validation=1, test=2)
+    config.explanations.floor.unchanged = 1.0
+    trained = small.self_explainer
+    for name in ('explanations', 'initial'):
+      trained[name] = config.explainer[name]
+    trained.projection.start = config.explainer.projection.start
+    config.explainer = trained
+    flow.run(config, f'{self.out}/flow')
+
+    opened = interview.open_interview(
+      places.find(f'{self.out}/flow/explainer'), mesh_lib.make_mesh()
+    )
+    shown = opened.explainer.injection.parameters.projection
+    self.assertEqual(shown.shape[1:], (32, 64))
+    asked = request.Request(
+      prompt_ids=(1, 403, 407, 261),
+      position='2',
+      layer='1',
+      question='patching',
+      source_ids=(1, 403, 411, 300),
+    )
+    (finding,) = asked.findings(opened)
+    self.assertEqual(finding.tokens[2], 't407')
+    self.assertIn('<t411> of <<<t403 t411 t300>>>', finding.answer.shown)
+    self.assertIn('<<<t403 V t261>>>', finding.question)
+    self.assertIsNotNone(finding.control)
+    for example in examples.questions(opened):
+      made = request.Request(
+        **{
+          name: str(value) if isinstance(value, int) else value
+          for name, value in example.items()
+        }
+      )
+      self.assertLen(made.findings(opened), 1)
 
   def check_effects(self, explained: explanations.ExplanationSet):
     """Checks what must be so where the patch is after the last block.
