@@ -82,7 +82,9 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=[pattern for root in ROOTS for pattern in (root, f'{root}.*')]
   ),
-  package_data={'selfexplain_jax': ['**/*.css', '**/*.j2', '**/*.js']},
+  package_data={
+    'selfexplain_jax': ['**/*.css', '**/*.html', '**/*.j2', '**/*.js']
+  },
   install_requires=RUNTIME,
   extras_require=EXTRAS,
 )

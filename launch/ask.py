@@ -103,6 +103,8 @@ def asked() -> request.Request | None:
 def main() -> int:
   """Answers the flags, or opens a dialogue."""
   given = asked()
+  if given is None and _JSON.value and not _LIST.value:
+    raise errors.InputError('--json needs a question: expected --prompt')
   found = places.find(_EXPLAINER.value, _TARGET.value, _DICTIONARY.value)
   logging.set_verbosity(logging.WARNING)
   workdirs.keep_programs()
@@ -114,9 +116,10 @@ def main() -> int:
     print('\n'.join(lines))
     return 0
   if given is None:
-    if _JSON.value:
-      raise errors.InputError('--json needs a question: expected --prompt')
-    dialogue.hold(opened, _lines())
+    try:
+      dialogue.hold(opened, _lines())
+    except KeyboardInterrupt:
+      print()
     return 0
   for finding in given.findings(opened):
     if _JSON.value:

@@ -31,7 +31,8 @@ _TABLES = ('predictions', 'exemplars')
 def evaluations(folder: Any) -> Iterator[Any]:
   """Yields the workdirs of evaluations in a folder, itself among them."""
   if (folder / 'predictions.parquet').exists():
-    yield folder
+    if (folder / 'metrics.json').exists():  # It has ended.
+      yield folder
     return
   if not folder.is_dir():
     return

@@ -19,6 +19,7 @@ import uvicorn
 from launch import cli
 from launch import workdirs
 from selfexplain_jax import errors
+from selfexplain_jax import files
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.interview import interview as interview_lib
 from selfexplain_jax.interview import places
@@ -54,7 +55,8 @@ _MOST_TOKENS = flags.DEFINE_integer(
 _DTYPE = flags.DEFINE_enum(
   'dtype', 'float32', artefact.DTYPES, 'Of the explainer and of the target.'
 )
-_LOCAL = ('127.0.0.1', 'localhost', '::1')
+_LOCAL = ('127.0.0.1', 'localhost', '::1', '[::1]')
+_ANY = ('0.0.0.0', '::')
 
 
 def main() -> int:
@@ -67,9 +69,11 @@ def main() -> int:
   )
   folder = _EVALUATIONS.value
   if folder is None:
-    folder = str(pathlib.PurePosixPath(found.explainer).parent.parent)
+    folder = str(files.path(found.explainer).parent.parent)
   page = app.Page(opened, claims.find(folder), _MOST_TOKENS.value)
-  hosts = _LOCAL if _HOST.value in _LOCAL else ('*',)
+  # Pages of other sites reach it by names of theirs, which it does not answer
+  # to, unless it is to be reached by any.
+  hosts = ('*',) if _HOST.value in _ANY else (_HOST.value, *_LOCAL)
   address, port = listening.getsockname()[:2]
   logging.info(
     'Serving %s and %d evaluations at http://%s:%d; Ctrl-C ends it',
@@ -82,7 +86,10 @@ def main() -> int:
   server = uvicorn.Server(
     uvicorn.Config(app.make(page, hosts), log_level='warning', ws='none')
   )
-  server.run(sockets=[listening])
+  try:
+    server.run(sockets=[listening])
+  except KeyboardInterrupt:
+    pass  # As it was told.
   return 0
 
 
@@ -97,6 +104,7 @@ def _listen() -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((_HOST.value, _PORT.value))
+    made.listen()
   except OSError as e:
     raise errors.InputError(
       f'--host={_HOST.value} --port={_PORT.value} cannot be listened on: '

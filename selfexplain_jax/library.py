@@ -159,7 +159,7 @@ def patch(
   Raises:
     InputError: naming a site, layer, position or word that there is not.
   """
-  first, last = (layers, layers) if isinstance(layers, int) else layers
+  first, last = layers if isinstance(layers, tuple) else (layers, layers)
   ids = _ids(target, text)
   vector = np.asarray(vector, np.float32)
   sites.site(site)
@@ -176,7 +176,7 @@ def patch(
       f'the vector has shape {vector.shape}: expected ({target.config.width},)'
     )
   tokens, length = prompts_lib.pad([ids], step=subject_lib.LENGTH_STEP)
-  number = lambda n: np.array([n], np.int32)  # noqa: E731
+  numbers = (np.array([n], np.int32) for n in (first, last, position))
   with _mesh(target):
     return _effect(
       target,
@@ -184,7 +184,7 @@ def patch(
       effects_lib.run_whole(
         target.model,
         effects_lib.Cells(
-          *(tokens, length, number(first), number(last), number(position)),
+          *(tokens, length, *numbers),
           vector=vector[None],
           site=site,
         ),
@@ -214,11 +214,11 @@ def ablate(
     ValueError: if there is no such piece, or nothing is left.
   """
   ids = _ids(target, text)
-  instead = (
-    target.tokenizer.encode(replacement)
-    if isinstance(replacement, str)
-    else replacement
-  )
+  instead: Sequence[int] = ()
+  if isinstance(replacement, str):
+    instead = target.tokenizer.encode(replacement)
+  elif len(replacement):
+    instead = _ids(target, replacement)
   found = []
   with _mesh(target):
     for some in (ids, ablate_lib.ablate(ids, start, end, instead)):
@@ -255,7 +255,8 @@ def ask(
     interview: of `open_interview`.
     text: what is asked about.
     **asked: as the flags of `launch.ask`: `position`, `layer`, `question`,
-      `source`, `source_position`, `replacement`, `feature`, `sweep`.
+      `source` (text or ids), `source_position`, `replacement`, `feature`,
+      `sweep`.
 
   Returns:
     One finding, or in a sweep one for each layer.
@@ -264,11 +265,16 @@ def ask(
     InputError: naming what is not understood, or does not fit the target.
   """
   for name in ('position', 'layer', 'source_position'):
-    if isinstance(asked.get(name), int):
+    if asked.get(name) is not None:
       asked[name] = str(asked[name])
-  whole = {'prompt': text} if isinstance(text, str) else {'prompt_ids': text}
+  texts = {'prompt': text, 'source': asked.pop('source', None)}
+  for name, given in texts.items():
+    if isinstance(given, str):
+      asked[name] = given
+    elif given is not None:
+      asked[f'{name}_ids'] = _ids(interview.target, given)
   try:
-    made = request_lib.Request(**whole, **asked)
+    made = request_lib.Request(**asked)
   except TypeError as e:
     raise errors.InputError(f'ask: {e}') from e
   return made.findings(interview)

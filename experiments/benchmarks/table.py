@@ -46,11 +46,11 @@ saved by safetensors without checksums or statistics, which our stores have;
 forward pass of the same batches, of which nothing is kept. Rows have to be
 equal to 1e-4 of their greatest value.
 
-What a dump of all layers takes beside its forward pass is processor time that the
-products want: TensorStore copies what it writes twice and checksums it, and the
-shard's own checksum is read back from the file. Tried: shards written as views of
-what was read, checksums in pieces, sums in float64 without copies, positions cut
-out in place of gathered (no gain).""",
+What a dump of all layers takes beside its forward pass is processor time that
+the products want: TensorStore copies what it writes twice and checksums it, and
+the shard's own checksum is read back from the file. Tried: shards written as
+views of what was read, checksums in pieces, sums in float64 without copies,
+positions cut out in place of gathered (no gain).""",
   'fine_tuning': """## Fine-tuning on answers
 
 192 examples of 40 to 200 tokens, of which 10 to 50 are the answer; `lora` has
@@ -65,12 +65,13 @@ those of about one length together on either side. Of `all` no answer ends; of
 `ending`, whose model says the end token often, half do within ten tokens.
 Answers have to be the same in every token.
 
-Nearly half of a step of 64 rows is the unembedding of 32,000 words, and the rest
-about evenly the products of blocks and the reading of caches, which both sides do
-at the speed of their libraries' products: on a machine where PyTorch's are faster
-than XLA's the ratio is smaller. Tried: heads first in caches, caches for prompts and
-answers apart, parameters taken from their stack once, the last layer of prompts at
-the last position alone, half of a batch going on alone when the other has ended.""",
+Nearly half of a step of 64 rows is the unembedding of 32,000 words, and the
+rest about evenly the products of blocks and the reading of caches, which both
+sides do at the speed of their libraries' products: on a machine where PyTorch's
+are faster than XLA's the ratio is smaller. Tried: heads first in caches, caches
+for prompts and answers apart, parameters taken from their stack once, the last
+layer of prompts at the last position alone, half of a batch going on alone when
+the other has ended.""",
   'dictionary': """## Dictionaries
 
 One pass of TopK training, k = 32, with Adam, over rows in memory, 2,048 a step:
@@ -83,9 +84,10 @@ From the start of `launch.pretrain_target` to the line of its first step: with
 the programs of an earlier run in the persistent compilation cache, over `cold`,
 without.
 
-Most of a warm start is importing jax and flax, which neither can do without; the
-program of this small model takes little longer to compile. Tried: importing scipy
-where it is used. grain and Pallas, imported late, would take off a twentieth.""",
+Most of a warm start is importing jax and flax, which neither can do without;
+the program of this small model takes little longer to compile. Tried: importing
+scipy where it is used. grain and Pallas, imported late, would take off a
+twentieth.""",
 }
 
 

@@ -49,6 +49,12 @@ def _case(
   replacement = list(inquiry.replacement)
   span = inquiry.start, inquiry.end
   ablated = ablate.ablate(inquiry.ids, *span, replacement)
+  most = subject.target.config.max_positions
+  if len(ablated) > most:
+    raise errors.InputError(
+      f'with the replacement the text has {len(ablated)} tokens: expected at '
+      f'most {most}, the positions of the target'
+    )
   kind = ablation.REPLACED if replacement else ablation.REMOVED
   return inquiry_lib.Case(
     {

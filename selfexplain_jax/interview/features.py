@@ -13,6 +13,7 @@ import zlib
 import numpy as np
 
 from selfexplain_jax import errors
+from selfexplain_jax.dictionary import activity
 from selfexplain_jax.fidelity import firing as firing_lib
 from selfexplain_jax.fidelity import simulation
 from selfexplain_jax.fidelity import simulator
@@ -69,6 +70,7 @@ def observe(
       'the explanation set has no documents: expected some to check '
       'descriptions on'
     )
+  here_N = _active_there(subject, made)
   firing = firing_lib.observe(
     subject.target.model,
     subject.dictionary,
@@ -108,21 +110,50 @@ def observe(
     here = own.simulate([said], np.zeros((1, 1), np.int64)).active[0, 0]
     at = where['position']
     token = tokenizer.text(where['ids'][at])
-    holds = bool(here[at])
+    active, fires = bool(here_N[n] > 0), bool(here[at])
     return inquiry_lib.Verdict(
-      holds,
+      active == fires,
       {'description': claim},
       {
         'simulator': None if np.isnan(correlation) else correlation,
-        'holds_here': holds,
-        'holds_at': np.flatnonzero(here).tolist(),
+        'activation': float(here_N[n]),
+        'executed_here': fires,
+        'executed_at': np.flatnonzero(here).tolist(),
       },
-      f'executed, it {"holds" if holds else "does not hold"} at <{token}>; on '
+      f'at <{token}> it is {"active" if active else "silent"}, and the '
+      f'description {"says so" if active == fires else "says otherwise"}; on '
       f'{real.shape[0]} documents its correlation with the activations is '
       f'{correlation:.2f}',
     )
 
   return verdict
+
+
+def _active_there(
+  subject: subject_lib.Subject, made: Sequence[inquiry_lib.Case]
+) -> np.ndarray:
+  """How active each case's vector is where it was asked about, f32[N].
+
+  A feature as its dictionary says; an activation, which is asked about where it
+  was read, as its own square: more than 0.
+  """
+  found = np.ones(len(made), np.float32)
+  chosen = [
+    (n, case.record)
+    for n, case in enumerate(made)
+    if case.record['place'] == features.FEATURE
+  ]
+  if not chosen or subject.dictionary is None:
+    return found
+  texts = list(dict.fromkeys(tuple(row['ids']) for _, row in chosen))
+  stream = subject.activations(texts, subject.dictionary.site)
+  for n, row in chosen:
+    x = stream[row['layer'], texts.index(tuple(row['ids'])), row['position']]
+    sae, index = subject.dictionary.choose(
+      row['layer'], np.array([row['feature']])
+    )
+    found[n] = activity.encode(sae, x[None])[0, index[0]]
+  return found
 
 
 class _Stream:
@@ -160,8 +191,12 @@ def _elsewhere(
     )
   seed = zlib.crc32(f'{inquiry.ids} {inquiry.start}'.encode())
   random = np.random.default_rng(seed)
-  chosen = documents[int(random.integers(len(documents)))]
-  return tuple(chosen.tolist()), int(random.integers(1, len(chosen)))
+  own = inquiry.ids[: inquiry.start + 1]
+  while True:
+    ids = tuple(documents[int(random.integers(len(documents)))].tolist())
+    position = int(random.integers(1, len(ids)))
+    if ids[: position + 1] != own:  # Else it would be the very activation.
+      return ids, position
 
 
 def _record(

@@ -72,6 +72,8 @@ def make(
   target, subject = interview.target, interview.subject(patching.NAME)
   layers, length = target.config.layers, len(ids)
   starts = [p for p in range(length) if ids[p] != target.tokenizer.bos_id]
+  if not starts:
+    raise errors.InputError('the text has no words: expected one at least')
   with jax.set_mesh(interview.mesh):
     stream = subject.activations([tuple(source)])[:, 0]
     layer, position = (

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 import math
 
 import jax
@@ -17,12 +18,14 @@ from selfexplain_jax.fidelity import arms
 from selfexplain_jax.interview import inquiry as inquiry_lib
 from selfexplain_jax.interview import places as places_lib
 from selfexplain_jax.interview import subject as subject_lib
+from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import table
 from selfexplain_jax.tasks import target as target_lib
 
+_LONG = 64  # Answers with the most letters, among which the longest is.
 _SHOWN = 'V'  # What stands for a vector where people read.
 
-# Tokens of an answer at most, its end included.
+# Tokens of an answer at most, its end included, if its set has none longer.
 _NEW_TOKENS = 32
 
 
@@ -55,6 +58,16 @@ class Interview:
       )
       for task in self.sets
     }
+
+  @functools.cached_property
+  def _longest(self) -> dict[str, int]:
+    """By question type, the most tokens of an answer."""
+    longest = {}
+    for task, explained in self.sets.items():
+      answers = sorted({row['answer'] for row in explained.rows}, key=len)
+      ids = self.explainer.tokenizer.encode_batch(answers[-_LONG:])
+      longest[task] = max(_NEW_TOKENS, *(len(own) + 2 for own in ids), 0)
+    return longest
 
   def subject(self, task: str) -> subject_lib.Subject:
     """The target, for questions of a type."""
@@ -111,7 +124,7 @@ class Interview:
         shown[:, None].astype(np.float32),
         layers,
         np.array([v is not None for v in vectors]),
-        new_tokens=_NEW_TOKENS,
+        new_tokens=self._longest[task],
         batch=subject_lib.BATCH,
       )
       chances = [math.exp(p) for p in said.log_probability.tolist()]
@@ -201,11 +214,16 @@ def open_interview(
         f'{places.target} is not the target of the {task} set: expected '
         f'weight_hash {expected[:12]}…'
       )
-  dictionary = None
+  dictionary: dictionaries.Dictionaries | None = None
   if places.dictionary:
-    dictionary = dictionaries.load(
-      places.dictionary, lambda: target.weight_hash, target.config
-    )
+    of_target = (lambda: target.weight_hash, target.config)
+    own = sets[features.NAME].manifest['notes'] if features.NAME in sets else {}
+    if own.get('dictionary') is None:
+      dictionary = dictionaries.load(places.dictionary, *of_target)
+    else:  # The set has labels of its features.
+      dictionary = dictionaries.of_set(
+        own['dictionary'], places.dictionary, *of_target
+      )
   if explainer_lib.training(places.explainer).get('text_only', False):
     raise errors.InputError(
       f'{places.explainer} was trained without vectors, as a control: expected '

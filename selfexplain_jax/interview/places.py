@@ -77,7 +77,8 @@ def find(workdir: str, target: str = '', dictionary: str = '') -> Places:
     for name, given in (('target', target), ('dictionary', dictionary))
   }
   for name, place in found.items():
-    if place and '://' not in place and not files.path(place).exists():
+    # What is no path may be on the hub.
+    if place.startswith(('/', '~', '.')) and not files.path(place).exists():
       raise errors.InputError(
         f'there is no {place}, the {name} of the sets of {folder}: expected it '
         f'there, or elsewhere by --{name}'

@@ -14,6 +14,9 @@ from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import patching
 
 
+_LONGEST = 500  # Letters of a question.
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
   """A question as text; see the flags of `launch.ask`, which are named so.
@@ -63,6 +66,11 @@ class Request:
     if self.source_position is not None and not self._has_source:
       raise errors.InputError(
         '--source_position without --source: expected the text that it is in'
+      )
+    if len(self.question or '') > _LONGEST:
+      raise errors.InputError(
+        f'the question has {len(self.question or "")} letters: expected at most '
+        f'{_LONGEST}'
       )
     if self.sweep and self.layer is not None:
       raise errors.InputError(
@@ -116,6 +124,13 @@ class Request:
     ids = self.prompt_ids
     if ids is None:
       ids = tuple(tokenizer.encode_prompt(self.prompt or ''))
+    for some in (ids, self.source_ids or ids):
+      bos = tokenizer.bos_id
+      if bos is not None and some[:1] != (bos,):
+        raise errors.InputError(
+          f'ids begin with {some[0] if some else "nothing"}: expected {bos} '
+          'first, where texts of this target begin'
+        )
     start, last = span('--position', self.position or '', len(ids))
     if start != last and task != ablation.NAME:
       raise errors.InputError(
@@ -185,7 +200,14 @@ class Request:
     # What an explainer has learnt of each block of layers it has of no other.
     known = interview.explainer.injection.layer_blocks.pairs
     single = [(layer, layer) for layer in range(count)]
-    return [pair for pair in single if pair in known or not known]
+    found = [pair for pair in single if pair in known or not known]
+    if not found:
+      raise errors.InputError(
+        '--sweep asks about single layers, and the explainer knows blocks of '
+        f'several alone: expected --layer with one of '
+        f'{interview.explainer.injection.layer_blocks}'
+      )
+    return found
 
 
 def ids(name: str, values: Sequence[str] | None) -> tuple[int, ...] | None:
@@ -197,7 +219,7 @@ def ids(name: str, values: Sequence[str] | None) -> tuple[int, ...] | None:
   if values is None:
     return None
   for value in values:
-    if not value.strip().isdecimal():
+    if not re.fullmatch(r'\s*[0-9]{1,10}\s*', value):
       raise errors.InputError(
         f'{name} has {value!r}: expected numbers of tokens, such as 1,17,402'
       )
@@ -215,7 +237,7 @@ def span(name: str, text: str, count: int) -> tuple[int, int]:
   Raises:
     errors.InputError: if it is something else.
   """
-  found = re.fullmatch(r'\s*(-?\d+)\s*(?:(?:-|to)\s*(\d+)\s*)?', text)
+  found = re.fullmatch(r'\s*(-?\d{1,9})\s*(?:(?:-|to)\s*(\d{1,9})\s*)?', text)
   first, last = -1, -1
   if found:
     first = int(found[1])

@@ -118,7 +118,8 @@ class Tokenizer:
 
   def token(self, token_id: int) -> str:
     """Returns the token of an id; `errors.InputError` if there is none."""
-    found = self._backend.id_to_token(token_id) if token_id >= 0 else None
+    known = 0 <= token_id < 2**31
+    found = self._backend.id_to_token(token_id) if known else None
     if found is None:
       raise errors.InputError(
         f'no token has the id {token_id}: expected 0 to {self.vocab_size - 1}'

@@ -32,6 +32,7 @@ from selfexplain_jax.serving import turns
 
 # Bytes of a request; texts are short.
 _LARGEST = 1 << 16
+_LONGEST = 500  # Letters of a filter.
 # Requests that are under way or wait.
 _WAITING = 256
 
@@ -109,8 +110,14 @@ class Page:
   def ask(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Findings of a question, with the fields of `interview.request`."""
     made = _request(asked)
-    for ids in (self._ids(asked, 'prompt'), self._ids(asked, 'source', True)):
-      self.interview.require_text(ids)
+    self._ids(asked, 'prompt')
+    self._ids(asked, 'source', True)
+    instead = self.interview.target.tokenizer.encode(made.replacement or '')
+    if len(instead) > self.most_tokens:
+      raise errors.InputError(
+        f'the replacement has {len(instead)} tokens: expected at most '
+        f'{self.most_tokens}'
+      )
     return [f.to_json() for f in made.findings(self.interview)]
 
   def map(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,8 +148,10 @@ class Page:
       raise errors.InputError(f'number is {number!r}: expected one of a page')
     texts = {n: asked.get(n, '') for n in ('arm', 'right', 'words')}
     for field, value in texts.items():
-      if not isinstance(value, str):
-        raise errors.InputError(f'{field} is {value!r}: expected text')
+      if not isinstance(value, str) or len(value) > _LONGEST:
+        raise errors.InputError(
+          f'{field}: expected a text of at most {_LONGEST} letters'
+        )
     return self.evaluations[name].page(**texts, number=number)
 
   def _ids(
@@ -211,8 +220,11 @@ def _endpoint(answer: Answer, turn: turns.Turns) -> Endpoint:
     try:
       asked = await _read(request)
       found = await turn.take(lambda: answer(asked))
+      return _json(found, 200)
     except errors.InputError as e:
       return _json({'error': ' '.join(str(e).split())}, 400)
+    except requests.ClientDisconnect:
+      return _json({'error': 'the request did not come to its end'}, 400)
     except turns.BusyError:
       return _json(
         {'error': 'too many questions wait: ask again in a moment'}, 503
@@ -222,7 +234,6 @@ def _endpoint(answer: Answer, turn: turns.Turns) -> Endpoint:
       return _json(
         {'error': 'a fault of the program, which its log tells more of'}, 500
       )
-    return _json(found, 200)
 
   return respond
 
@@ -245,6 +256,8 @@ async def _read(request: requests.Request) -> Mapping[str, Any]:
       raise errors.InputError(f'a request takes at most {_LARGEST} bytes')
   try:
     asked = json.loads(bytes(body) or b'{}')
+    # A half of a character that takes two is no text.
+    json.dumps(asked, ensure_ascii=False).encode()
   except (ValueError, RecursionError) as e:
     raise errors.InputError(f'the request is not JSON: {e}') from e
   if not isinstance(asked, dict):

@@ -29,8 +29,6 @@ class Turns:
   async def take(self, work: Callable[[], _Result]) -> _Result:
     """Returns what some work returns, once it is its turn.
 
-    Whoever goes away while it waits takes its work along.
-
     Raises:
       BusyError: if too many wait.
     """

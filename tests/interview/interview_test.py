@@ -4,15 +4,18 @@
 import dataclasses
 import io
 import pathlib
+import shutil
 from typing import Any
 
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
 from pyarrow import parquet
+from safetensors import numpy as safetensors_numpy
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
+from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.fidelity import claims
 from selfexplain_jax.interview import dialogue
@@ -131,7 +134,15 @@ class InterviewTest(parameterized.TestCase):
     interviewer = interview_lib.table.task('features').interviewer
     check = interviewer.observe(subject, interviewer.cases(subject, [made]))
     verdict = check(0, row['answer'])
-    self.assertEqual(verdict.holds, 1 in verdict.effect['holds_at'])
+    effect = verdict.effect
+    self.assertEqual(effect['executed_here'], 1 in effect['executed_at'])
+    self.assertEqual(
+      verdict.holds, (effect['activation'] > 0) == effect['executed_here']
+    )
+    every = subject.dictionary.by_layer[row['layer']]
+    stream = subject.activations([ids])[row['layer'], 0, 1]
+    fires = np.asarray(sparse_autoencoder.encode(every, stream))
+    self.assertAlmostEqual(effect['activation'], fires[row['feature']], 4)
     self.assertAlmostEqual(
       verdict.effect['simulator'], evaluated['simulator'], 5
     )
@@ -180,6 +191,36 @@ class InterviewTest(parameterized.TestCase):
         effect['clean_margin'], effect['treated_margin'], places=4
       )
 
+  def test_a_control_is_never_the_vector_itself(self):
+    rows = explanations.read(self.run_ / 'patching').rows
+    for row in [r for r in rows if r['split'] == 'validation'][:6]:
+      (finding,) = self.ask(
+        'patching',
+        inquiry_lib.Inquiry(
+          ids=tuple(row['prompt_ids']),
+          first=row['first_layer'],
+          last=row['last_layer'],
+          start=row['position'],
+          end=row['position'] + 1,
+          source=tuple(row['counterfactual_ids']),
+          source_position=row['counterfactual_position'],
+        ),
+      )
+      if finding.control is not None:
+        self.assertNotEqual(finding.control.shown, finding.answer.shown)
+
+  def test_another_dictionary_is_refused(self):
+    found = places.find(str(self.run_))
+    other = self.create_tempdir().full_path
+    shutil.copytree(found.dictionary, other, dirs_exist_ok=True)
+    for name in pathlib.Path(other).rglob('*.safetensors'):
+      tensors = safetensors_numpy.load_file(name)
+      safetensors_numpy.save_file({k: v + 1 for k, v in tensors.items()}, name)
+    with self.assertRaisesRegex(errors.InputError, 'other dictionaries than'):
+      interview_lib.open_interview(
+        dataclasses.replace(found, dictionary=other), mesh_lib.make_mesh()
+      )
+
   def test_examples_are_what_sets_ask(self):
     lines = examples.examples(self.interview)
     self.assertLen(lines, 9)
@@ -196,6 +237,7 @@ class InterviewTest(parameterized.TestCase):
     (dict(first=1, last=2), 'layers 1 to 2: expected 0 to 1'),
     (dict(start=9, end=10), 'positions 9 to 9: expected 0 to 2'),
     (dict(ids=(1, 2, 99999)), 'no token has the id 99999'),
+    (dict(ids=(1, 2, 2**40)), 'no token has the id 1099511627776'),
     (
       dict(source=(1, 2), source_position=2),
       'source position 2: expected 0 to 1',
@@ -239,6 +281,9 @@ class InterviewTest(parameterized.TestCase):
     (dict(layer='0', prompt='anna kellr'), "'kellr' is not in the vocabulary"),
     (dict(sweep=True, question='ablation'), '--sweep is over layers'),
     (dict(position='0-1'), 'where the text begins'),
+    (dict(prompt=None, prompt_ids=(9, 10)), 'ids begin with 9: expected 1'),
+    (dict(question='<' * 501), 'the question has 501 letters'),
+    (dict(replacement='anna ' * 2048), 'with the replacement the text has'),
   )
   def test_refuses_requests(self, fields, pattern):
     made = request.Request(**{'prompt': 'anna', 'position': '1', **fields})

@@ -3,6 +3,7 @@
 
 from concurrent import futures
 import json
+import pathlib
 import re
 
 from absl.testing import absltest
@@ -130,6 +131,20 @@ class AppTest(parameterized.TestCase):
       'has 81 tokens',
     ),
     ('map', dict(prompt='anna', source='anna keller'), 'expected as many'),
+    ('map', dict(prompt=' ', source=' '), 'no words'),
+    ('tokens', dict(prompt_ids=[1, 2**40]), 'no token has the id'),
+    ('ask', dict(prompt='anna', position='1' * 5000), '--position='),
+    ('ask', dict(prompt='anna', position=1, question='<' * 5000), 'letters'),
+    (
+      'ask',
+      dict(prompt='anna', position=1, replacement='anna ' * 99),
+      'has 99',
+    ),
+    (
+      'claims',
+      dict(evaluation='patching_evaluation', arm='self', words='a ' * 999),
+      'at most 500 letters',
+    ),
     ('active', dict(prompt='anna', layer=5), 'no dictionary of layer 5'),
     ('active', dict(prompt='anna', layer=None), 'expected a number'),
     ('claims', dict(evaluation='x'), "no evaluation 'x'"),
@@ -155,6 +170,12 @@ class AppTest(parameterized.TestCase):
     (b'[]', dict(Content_Type='application/json'), 400, 'not an object'),
     (b'[' * 50000, dict(Content_Type='application/json'), 400, 'not JSON'),
     (b'\xff', dict(Content_Type='application/json'), 400, 'not JSON'),
+    (
+      b'{"prompt": "\\ud800"}',
+      dict(Content_Type='application/json'),
+      400,
+      'not JSON',
+    ),
     (b'{}', dict(Content_Type='text/plain'), 400, 'expected application/json'),
     (b' ' * 70000, dict(Content_Type='application/json'), 400, 'at most'),
     (
@@ -168,6 +189,12 @@ class AppTest(parameterized.TestCase):
     found, _, text = served.request('POST', '/about', body, **headers)
     self.assertEqual(found, status)
     self.assertIn(pattern, text.decode())
+
+  def test_all_files_are_installed(self):
+    root = pathlib.Path(__file__).parents[2]
+    told = (root / 'setup.py').read_text()
+    for name in (root / 'selfexplain_jax/serving/static').iterdir():
+      self.assertIn(f"'**/*{name.suffix}'", told)
 
   def test_other_methods_and_places(self):
     self.assertEqual(served.request('GET', '/ask')[0], 405)

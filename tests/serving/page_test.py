@@ -18,7 +18,8 @@ except ModuleNotFoundError:
   webdriver = None  # type: ignore
 
 _PATIENCE = 60.0  # Seconds; the first answer waits for programs.
-_CHROMIUM, _DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
+_CHROMIUM = shutil.which('chromium') or ''
+_DRIVER = shutil.which('chromedriver') or ''
 
 
 def _options(profile: str) -> Any:

@@ -159,7 +159,9 @@
       Object.assign(own, fields($('source').value, 'source'));
       own.source_position = $('source-position').value || String(chosen);
     }
+    const asked = text;
     const found = await post('ask', own);
+    if (asked !== text) return;
     $('findings').prepend(...found.map(finding));
   };
   $('ask-form').addEventListener('submit', tell('ask-error', ['send', 'sweep'], () => ask({})));
@@ -167,7 +169,9 @@
 
   // A heat map.
   $('map-form').addEventListener('submit', tell('map-error', [], async () => {
-    const found = await post('map', { ...text.fields, ...fields($('map-source').value, 'source') });
+    const own = text;
+    const found = await post('map', { ...own.fields, ...fields($('map-source').value, 'source') });
+    if (own !== text) return;
     const table = make('table');
     const head = table.insertRow();
     head.append(make('th', 'layer'));
@@ -193,13 +197,15 @@
 
   // Features.
   $('active-form').addEventListener('submit', tell('active-error', [], async () => {
-    const found = await post('active', { ...text.fields, layer: Number($('active-layer').value) });
+    const own = text;
+    const found = await post('active', { ...own.fields, layer: Number($('active-layer').value) });
+    if (own !== text) return;  // Another text was read meanwhile.
     const cards = found.map((feature) => {
       const card = make('div', '', { className: 'feature' });
       const most = Math.max(...feature.activation);
       const line = make('p');
       feature.activation.forEach((value, i) => {
-        const mark = make('mark', text.tokens[i].text);
+        const mark = make('mark', own.tokens[i].text);
         mark.title = value.toFixed(2);
         if (value > 0) mark.style.borderBottomColor = `rgb(220 130 0 / ${0.2 + 0.8 * value / most})`;
         line.append(mark, ' ');
@@ -207,7 +213,7 @@
       const at = feature.activation.indexOf(most);
       const button = make('button', 'Ask what it is', { type: 'button' });
       button.addEventListener('click', tell('active-error', [], async () => {
-        const [one] = await post('ask', { ...text.fields, question: 'features', position: at,
+        const [one] = await post('ask', { ...own.fields, question: 'features', position: at,
           layer: feature.layer, feature: feature.feature });
         button.replaceWith(finding(one));
       }));
