@@ -176,7 +176,7 @@ def patch(
       f'the vector has shape {vector.shape}: expected ({target.config.width},)'
     )
   tokens, length = prompts_lib.pad([ids], step=subject_lib.LENGTH_STEP)
-  numbers = (np.array([n], np.int32) for n in (first, last, position))
+  where = np.array([[first, last, position]], np.int32)
   with _mesh(target):
     return _effect(
       target,
@@ -184,7 +184,11 @@ def patch(
       effects_lib.run_whole(
         target.model,
         effects_lib.Cells(
-          *(tokens, length, *numbers),
+          tokens=tokens,
+          length=length,
+          first=where[:, 0],
+          last=where[:, 1],
+          position=where[:, 2],
           vector=vector[None],
           site=site,
         ),

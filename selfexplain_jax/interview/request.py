@@ -13,7 +13,6 @@ from selfexplain_jax.tasks import ablation
 from selfexplain_jax.tasks import features
 from selfexplain_jax.tasks import patching
 
-
 _LONGEST = 500  # Letters of a question.
 
 
