@@ -11,34 +11,19 @@ by running the target again, beside the answer to another vector.
 
 from collections.abc import Callable
 import json
-import pathlib
 import sys
 
 from absl import flags
 from absl import logging
 
 from launch import cli
-from launch import workdirs
+from launch import interviews
 from selfexplain_jax import errors
-from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.interview import dialogue
 from selfexplain_jax.interview import examples
-from selfexplain_jax.interview import interview as interview_lib
-from selfexplain_jax.interview import places
 from selfexplain_jax.interview import request
-from selfexplain_jax.models import artefact
 
-_EXPLAINER = flags.DEFINE_string(
-  'explainer',
-  str(pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()),
-  'Workdir of train_explainer, or of the quickstart.',
-)
-_TARGET = flags.DEFINE_string(
-  'target', '', 'Directory of the target, if it is not where it was.'
-)
-_DICTIONARY = flags.DEFINE_string(
-  'dictionary', '', 'Directory of its dictionaries, if not where they were.'
-)
+flags.adopt_module_key_flags(interviews)
 _PROMPT = flags.DEFINE_string('prompt', None, 'The text asked about.')
 _PROMPT_IDS = flags.DEFINE_list(
   'prompt_ids', None, 'Its tokens as numbers, BOS included, in place of it.'
@@ -69,9 +54,6 @@ _SWEEP = flags.DEFINE_bool('sweep', False, 'Ask about every layer.')
 _JSON = flags.DEFINE_bool('json', False, 'Print findings as JSON, one a line.')
 _LIST = flags.DEFINE_enum(
   'list', None, ('people', 'examples'), 'Print what can be asked about.'
-)
-_DTYPE = flags.DEFINE_enum(
-  'dtype', 'float32', artefact.DTYPES, 'Of the explainer and of the target.'
 )
 
 
@@ -105,12 +87,9 @@ def main() -> int:
   given = asked()
   if given is None and _JSON.value and not _LIST.value:
     raise errors.InputError('--json needs a question: expected --prompt')
-  found = places.find(_EXPLAINER.value, _TARGET.value, _DICTIONARY.value)
+  found = interviews.find()
   logging.set_verbosity(logging.WARNING)
-  workdirs.keep_programs()
-  opened = interview_lib.open_interview(
-    found, mesh_lib.make_mesh(), _DTYPE.value
-  )
+  opened = interviews.load(found)
   if _LIST.value:
     lines = getattr(examples, _LIST.value)(opened)
     print('\n'.join(lines))

@@ -9,7 +9,6 @@ looked through: that of the quickstart if it is not given. It listens on this
 machine alone, unless `--host` says otherwise; whoever can reach it can ask.
 """
 
-import pathlib
 import socket
 
 from absl import flags
@@ -17,27 +16,13 @@ from absl import logging
 import uvicorn
 
 from launch import cli
-from launch import workdirs
+from launch import interviews
 from selfexplain_jax import errors
 from selfexplain_jax import files
-from selfexplain_jax.distributed import mesh as mesh_lib
-from selfexplain_jax.interview import interview as interview_lib
-from selfexplain_jax.interview import places
-from selfexplain_jax.models import artefact
 from selfexplain_jax.serving import app
 from selfexplain_jax.serving import claims
 
-_EXPLAINER = flags.DEFINE_string(
-  'explainer',
-  str(pathlib.Path('~/.cache/selfexplain_jax/quickstart').expanduser()),
-  'Workdir of train_explainer, or of the quickstart.',
-)
-_TARGET = flags.DEFINE_string(
-  'target', '', 'Directory of the target, if it is not where it was.'
-)
-_DICTIONARY = flags.DEFINE_string(
-  'dictionary', '', 'Directory of its dictionaries, if not where they were.'
-)
+flags.adopt_module_key_flags(interviews)
 _EVALUATIONS = flags.DEFINE_string(
   'evaluations', None, 'Folder with evaluations; that of --explainer if none.'
 )
@@ -52,21 +37,15 @@ _PORT = flags.DEFINE_integer(
 _MOST_TOKENS = flags.DEFINE_integer(
   'most_tokens', 128, 'Longest text, in tokens.', lower_bound=1
 )
-_DTYPE = flags.DEFINE_enum(
-  'dtype', 'float32', artefact.DTYPES, 'Of the explainer and of the target.'
-)
 _LOCAL = ('127.0.0.1', 'localhost', '::1', '[::1]')
 _ANY = ('0.0.0.0', '::')
 
 
 def main() -> int:
   """Loads the models and serves the page until it is stopped."""
-  found = places.find(_EXPLAINER.value, _TARGET.value, _DICTIONARY.value)
+  found = interviews.find()
   listening = _listen()
-  workdirs.keep_programs()
-  opened = interview_lib.open_interview(
-    found, mesh_lib.make_mesh(), _DTYPE.value
-  )
+  opened = interviews.load(found)
   folder = _EVALUATIONS.value
   if folder is None:
     folder = str(files.path(found.explainer).parent.parent)

@@ -212,20 +212,9 @@ def _lines(title: str, panel: dict, ratios: dict) -> list[str]:
         f'{shown}{interval}'
       )
   for arm, ratio in ratios.items():
-    low, high = ratio['ci95']
-    value = (
-      f'{ratio["value"]:.2f} times as many'
-      if ratio['value'] is not None
-      else f'at least {ratio["at_least"]:.2f} times as many'
-      if 'at_least' in ratio
-      else f'at most {ratio["at_most"]:.2f} times as many'
-      if 'at_most' in ratio
-      else 'undefined'
-    )
-    bounds = ['unbounded' if x is None else f'{x:.2f}' for x in (low, high)]
     lines.append(
-      f'  {wording.plain(arm)} needs for the scores of self: {value} '
-      f'[{bounds[0]}, {bounds[1]}]'
+      f'  {wording.plain(arm)} needs for the scores of self: '
+      f'{wording.times(ratio)}'
     )
   return [*lines, '']
 

@@ -68,8 +68,8 @@ class Request:
       )
     if len(self.question or '') > _LONGEST:
       raise errors.InputError(
-        f'the question has {len(self.question or "")} letters: expected at most '
-        f'{_LONGEST}'
+        f'the question has {len(self.question or "")} letters: expected at '
+        f'most {_LONGEST}'
       )
     if self.sweep and self.layer is not None:
       raise errors.InputError(

@@ -42,7 +42,8 @@ def render(
           for arm, fit in summary[metric]['fits'].items()
         },
         'ratios': {
-          arm: _ratio(ratio) for arm, ratio in summary[metric]['ratios'].items()
+          arm: wording.times(ratio)
+          for arm, ratio in summary[metric]['ratios'].items()
         },
       }
       for metric in metrics
@@ -69,19 +70,3 @@ def _fit(fit: Mapping[str, Any]) -> str:
   return told + (
     f'; {" and ".join(bounded)} at the end of what it can be' if bounded else ''
   )
-
-
-def _ratio(ratio: Mapping[str, Any]) -> str:
-  """How many times as many examples an arm needs, in words."""
-  low, high = ratio['ci95']
-  value = (
-    f'{ratio["value"]:.2f}'
-    if ratio['value'] is not None
-    else f'at least {ratio["at_least"]:.2f}'
-    if 'at_least' in ratio
-    else f'at most {ratio["at_most"]:.2f}'
-    if 'at_most' in ratio
-    else 'undefined'
-  )
-  ends = ['unbounded' if x is None else f'{x:.2f}' for x in (low, high)]
-  return f'{value} [{ends[0]}, {ends[1]}]'

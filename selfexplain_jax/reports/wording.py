@@ -356,6 +356,22 @@ def interval(estimate: Mapping[str, Any], difference: bool = False) -> str:
   return f'{low} to {high}'
 
 
+def times(ratio: Mapping[str, Any]) -> str:
+  """Writes how many times as many: `2.50 times as many [2.01, 3.20]`.
+
+  Args:
+    ratio: `value` and `ci95`, and where that is None `at_least` or `at_most`.
+  """
+  bounds_ = ['unbounded' if x is None else f'{x:.2f}' for x in ratio['ci95']]
+  value = 'undefined'
+  if ratio['value'] is not None:
+    value = f'{ratio["value"]:.2f} times as many'
+  for name in ('at_least', 'at_most'):
+    if name in ratio:
+      value = f'{plain(name)} {ratio[name]:.2f} times as many'
+  return f'{value} [{bounds_[0]}, {bounds_[1]}]'
+
+
 def p_value(p: float | None) -> str:
   """Writes a p-value with its sign: `p = 0.012`, `p < 0.001`."""
   if p is None:
