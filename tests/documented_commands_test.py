@@ -99,8 +99,14 @@ class DocumentedCommandsTest(absltest.TestCase):
     home = pathlib.Path(self.create_tempdir().full_path)
     (home / '.cache/selfexplain_jax').mkdir(parents=True)
     os.symlink(run_, home / '.cache/selfexplain_jax/quickstart')
+    small = {'DIR': str(run_), '3': '1'}  # Its models have two layers.
     own = [
-      [word.replace('=DIR', f'={run_}') for word in words]
+      [
+        re.sub(
+          r'(?<=^--workdir=)DIR$|(?<=^--layer=)3$', lambda m: small[m[0]], w
+        )
+        for w in words
+      ]
       for page, words in self.all('launch.')
       if page == 'README.md' and words[0] in _RUN
     ]
