@@ -18,6 +18,7 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import taps
 
 MODES = (
   'replace_embedding',
@@ -267,7 +268,7 @@ def inject(
   tokens_BxT: jax.Array,
   vectors_BxKxD: jax.Array,
   blocks_BxK: jax.Array | None = None,
-) -> tuple[jax.Array, decoder.Tap | None]:
+) -> tuple[jax.Array, taps.Tap | None]:
   """Shows vectors: the k-th vector token of a row gets the row's k-th vector.
 
   Every row must have at most K vector tokens; `data.questions` counted them.

@@ -13,6 +13,7 @@ from selfexplain_jax import errors
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import sites as sites_lib
+from selfexplain_jax.models import taps
 
 
 @functools.partial(
@@ -137,7 +138,7 @@ def run(
   rows, few = capture.positions.shape
   if few <= tokens_BxT.shape[1] // 2 and (layered or normed):
     taken = jnp.broadcast_to(jnp.arange(few, dtype=jnp.int32), (rows, few))
-    end = decoder.End(
+    end = taps.End(
       capture.positions, dataclasses.replace(capture, positions=taken)
     )
   _, found = decoder.forward(

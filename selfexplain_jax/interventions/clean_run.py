@@ -17,6 +17,7 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import taps
 
 _STREAM = (None, 'batch', 'sequence', 'activation_width')
 _HEADS = (None, 'batch', 'sequence', 'activation_kv_heads', None)
@@ -97,8 +98,7 @@ def run(
     def attend(query, key, value):
       kept.extend((key, value))
       near = attention.within(window(config, index), here, query_place, place)
-      mix = attention.attend_causal if only is None else attention.attend
-      return mix(config, query, key, value, near)
+      return attention.attend_causal(config, query, key, value, near)
 
     made = decoder.block(
       *(
@@ -107,7 +107,7 @@ def run(
         x,
         turn,
         attend,
-        decoder.untapped,
+        taps.untapped,
       ),
       only_BxQ=only,
     )

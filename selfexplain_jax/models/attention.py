@@ -100,23 +100,28 @@ def attend(
 def attend_causal(
   config: config_lib.DecoderConfig,
   query_BxTxHxW: jax.Array,
-  key_BxTxNxW: jax.Array,
-  value_BxTxNxW: jax.Array,
-  visible_BxTxT: jax.Array,
+  key_BxSxNxW: jax.Array,
+  value_BxSxNxW: jax.Array,
+  visible_BxTxS: jax.Array,
 ) -> jax.Array:
-  """As `attend`, where no query sees a key that comes after it.
+  """As `attend`, within one sequence: no query sees a key that comes after it.
 
-  Blocks of queries are mixed with the keys up to them alone.
+  Where every position asks, blocks of queries are mixed with the keys up to
+  them alone; a few positions are mixed with all.
   """
   length = query_BxTxHxW.shape[1]
+  if length != key_BxSxNxW.shape[1]:
+    return attend(
+      config, query_BxTxHxW, key_BxSxNxW, value_BxSxNxW, visible_BxTxS
+    )
   ends = np.linspace(0, length, max(1, round(length / _BLOCK)) + 1).astype(int)
   mixed = [
     attend(
       config,
       query_BxTxHxW[:, start:end],
-      key_BxTxNxW[:, :end],
-      value_BxTxNxW[:, :end],
-      visible_BxTxT[:, start:end, :end],
+      key_BxSxNxW[:, :end],
+      value_BxSxNxW[:, :end],
+      visible_BxTxS[:, start:end, :end],
     )
     for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
   ]

@@ -21,81 +21,12 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import fused_attention
+from selfexplain_jax.models import taps
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': jax.nn.silu,
   'gelu_tanh': functools.partial(jax.nn.gelu, approximate=True),
 }
-
-
-class Tap(Protocol):
-  """What is done at each site of a forward pass.
-
-  A tap is a pytree. Its state is carried through the scan over layers, so its
-  shapes must not depend on the layer.
-  """
-
-  def start(self, tokens_BxT: jax.Array) -> Any:
-    """Returns the state before the first site."""
-
-  def visit(
-    self, state: Any, site: str, layer: jax.Array, value_BxTxD: jax.Array
-  ) -> tuple[Any, jax.Array]:
-    """Returns the new state and the value that the forward pass goes on with.
-
-    `site` is known when the program is traced; `layer` (i32[]) is not.
-    """
-
-
-@functools.partial(
-  jax.tree_util.register_dataclass,
-  data_fields=('positions', 'tap'),
-  meta_fields=(),
-)
-@dataclasses.dataclass(frozen=True)
-class End:
-  """The end of a forward pass of which a few positions alone are wanted.
-
-  Attributes:
-    positions: i32[B, Q], the only ones that the last layer is run for.
-    tap: of what comes after them: of that layer's sites but `resid_pre`, and of
-      the final norm. Its values are [B, Q, D], and its state goes on from the
-      tap before.
-  """
-
-  positions: jax.Array
-  tap: Tap
-
-
-class Visits:
-  """The visits of a tap, if any, to the sites of one block.
-
-  Attributes:
-    state: the tap's, after the last visit.
-  """
-
-  def __init__(
-    self,
-    tap: Tap | None,
-    state: Any,
-    layer: jax.Array,
-    end: End | None = None,
-  ):
-    self._tap, self.state, self._layer = tap, state, layer
-    self._later = tap if end is None else end.tap
-
-  def __call__(self, site: str, value_BxTxD: jax.Array) -> jax.Array:
-    tap = self._tap if site == 'resid_pre' else self._later
-    if tap is None:
-      return value_BxTxD
-    self.state, value = tap.visit(self.state, site, self._layer, value_BxTxD)
-    return value
-
-
-def untapped(site: str, value_BxTxD: jax.Array) -> jax.Array:
-  """The visit of a run that neither reads nor writes: the value goes on."""
-  del site
-  return value_BxTxD
 
 
 class Adapter(Protocol):
@@ -335,10 +266,10 @@ def forward(
   positions_BxT: jax.Array | None = None,
   segments_BxT: jax.Array | None = None,
   embeddings_BxTxD: jax.Array | None = None,
-  tap: Tap | None = None,
+  tap: taps.Tap | None = None,
   adapter: Adapter | None = None,
   layers: jax.Array | None = None,
-  end: End | None = None,
+  end: taps.End | None = None,
 ) -> tuple[jax.Array, Any]:
   """Runs the decoder over whole sequences, padded on the right.
 
@@ -423,7 +354,7 @@ def _scan_step(config, turn, seen, segments, tap, carry, inputs, end=None):
   """One step of the scan over layers: runs a block, threading the tap."""
   x, state = carry
   layer, adapter, index, window = inputs
-  visit = Visits(tap, state, index, end)
+  visit = taps.Visits(tap, state, index, end)
   place = jnp.arange(x.shape[1], dtype=jnp.int32)[None]
   only, query_place = None, place
   if end is not None:
@@ -434,8 +365,7 @@ def _scan_step(config, turn, seen, segments, tap, carry, inputs, end=None):
   def attend(query, key, value):
     if only is None and fused_attention.applies(config, query.shape[1]):
       return fused_attention.attend(config, query, key, value, segments)
-    mix = attention.attend_causal if only is None else attention.attend
-    return mix(config, query, key, value, near)
+    return attention.attend_causal(config, query, key, value, near)
 
   x = block(config, layer, x, turn, attend, visit, adapter, only)
   return (x, visit.state), None

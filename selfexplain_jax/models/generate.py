@@ -12,6 +12,7 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import choice
 from selfexplain_jax.models import decoder
+from selfexplain_jax.models import taps
 
 _HEADS_FIRST = ('batch', 'activation_kv_heads', 'sequence', None)
 
@@ -72,7 +73,7 @@ def generate(
   new_tokens: int,
   end_id: int | jax.Array,
   embeddings_BxTxD: jax.Array | None = None,
-  tap: decoder.Tap | None = None,
+  tap: taps.Tap | None = None,
 ) -> Generated:
   """Continues prompts greedily until the end token or `new_tokens` tokens.
 
@@ -153,7 +154,7 @@ def _prefill(
   tokens_BxT: jax.Array,
   length_B: jax.Array,
   x_BxTxD: jax.Array,
-  tap: decoder.Tap | None,
+  tap: taps.Tap | None,
 ) -> tuple[_Prompts, jax.Array]:
   """Runs prompts, and returns the stream at their last positions, [B, D], too.
 
@@ -168,7 +169,7 @@ def _prefill(
   end = jnp.maximum(length_B - 1, 0)[:, None]
 
   def block(x, state, index, only):
-    visit = decoder.Visits(tap, state, jnp.asarray(index, jnp.int32))
+    visit = taps.Visits(tap, state, jnp.asarray(index, jnp.int32))
     here, query_place, kept = seen, place, []
     if only is not None:
       here, query_place = decoder.at_positions(seen, only), only
@@ -181,8 +182,7 @@ def _prefill(
         _constrain_heads(jnp.swapaxes(each, 1, 2)) for each in (key, value)
       )
       near = attention.within(window, here, query_place, place)
-      mix = attention.attend_causal if only is None else attention.attend
-      return mix(config, query, key, value, near)
+      return attention.attend_causal(config, query, key, value, near)
 
     layer = decoder.one_of(model.layers, index)
     x = decoder.block(config, layer, x, turn, attend, visit, only_BxQ=only)
@@ -315,7 +315,7 @@ def _decode_step(
         near,
       )
 
-    x = decoder.block(config, layer(index), x, turn, attend, decoder.untapped)
+    x = decoder.block(config, layer(index), x, turn, attend, taps.untapped)
   token, log_probability = _choose(model, x[:, 0])
   more = ~done & (s.step + 1 < new_tokens)
   return _Loop(
