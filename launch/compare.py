@@ -10,7 +10,6 @@ which they differ, into WORKDIR. The first is compared with each other. Of each
 `stranger=EVALUATION_DIR:stranger`.
 """
 
-import io
 from typing import NamedTuple
 
 from absl import flags
@@ -67,9 +66,8 @@ def main() -> int:
   read = [pairing.read(*one) for one in given]
   figures, differing = pairing.compare(read, _SEED.value)
   out = files.path(flags.FLAGS.workdir)
-  content = io.BytesIO()
-  parquet.write_table(
-    pa.table(
+  with files.writing(out / 'differences.parquet') as kept:
+    table = pa.table(
       {
         'record': [row['record'] for row in differing],
         **{
@@ -78,10 +76,8 @@ def main() -> int:
           for one in given
         },
       }
-    ),
-    content,
-  )
-  files.write_bytes(out / 'differences.parquet', content.getvalue())
+    )
+    parquet.write_table(table, kept)
   comparison_page.write(out, figures, differing)
   files.write_json(out / 'comparison.json', figures)
   print(comparison_page.text(figures))

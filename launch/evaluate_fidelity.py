@@ -7,7 +7,6 @@ Writes metrics.json, predictions.parquet and report.html into WORKDIR.
 import dataclasses
 import functools
 import importlib.metadata
-import io
 
 from absl import logging
 import jax
@@ -147,9 +146,8 @@ def run(
     figures['same_when_shuffled'] = asked.same_when_shuffled()
     figures['same_answer_when_shuffled'] = asked.same_answer_when_shuffled()
   for name, table_ in checked.tables.items():
-    content = io.BytesIO()
-    parquet.write_table(table_, content)
-    files.write_bytes(out / f'{name}.parquet', content.getvalue())
+    with files.writing(out / f'{name}.parquet') as kept:
+      parquet.write_table(table_, kept)
   html.write(out, figures, checked.tables)
   files.write_json(out / 'metrics.json', figures)
   for line in text.table(figures).splitlines():

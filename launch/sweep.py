@@ -14,7 +14,6 @@ more than that, for a study that is still under way.
 """
 
 import importlib
-import io
 import os
 import pathlib
 import statistics
@@ -105,13 +104,10 @@ def run(
   for name, page in collected.pages.items():
     files.write_text(summary / f'{name}.html', page)
   for name, table in collected.tables.items():
-    for ending, write in (
-      ('parquet', parquet.write_table),
-      ('csv', csv.write_csv),
-    ):
-      content = io.BytesIO()
-      write(table, content)
-      files.write_bytes(summary / f'{name}.{ending}', content.getvalue())
+    with files.writing(summary / f'{name}.parquet') as kept:
+      parquet.write_table(table, kept)
+    with files.writing(summary / f'{name}.csv') as kept:
+      csv.write_csv(table, kept)
   print(collected.text)
   print(f'\nResults: {summary}')
   if failed:

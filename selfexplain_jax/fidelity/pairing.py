@@ -7,16 +7,14 @@ all of them scored.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import io
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import parquet
 import pyarrow.compute as pc
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.fidelity import evaluations as evaluations_lib
 from selfexplain_jax.fidelity import metrics as metrics_lib
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.tasks import features
@@ -60,27 +58,18 @@ def read(name: str, directory: str, arm: str) -> Evaluation:
     errors.InputError: if it is not whole, or has no such arm.
   """
   folder = files.path(directory)
-  figures = files.read_json(folder / 'metrics.json', 'figures of an evaluation')
+  figures = evaluations_lib.figures(folder)
   inputs = files.read_json(
     folder / 'answers/inputs.json', 'inputs of an evaluation'
   )
-  if figures.get('task') not in _OF_RECORD or 'explanation set' not in inputs:
-    raise errors.InputError(
-      f'{directory} is the workdir of another stage: expected that of '
-      'evaluate_fidelity'
-    )
   if arm not in figures.get('rows', {}):
     raise errors.InputError(
       f'{directory} has no arm {arm!r}: expected one of '
       f'{", ".join(figures.get("rows", {}))}'
     )
-  place = folder / 'predictions.parquet'
-  try:
-    table = parquet.read_table(io.BytesIO(place.read_bytes()))
-    rows = table.filter(pc.equal(table['arm'], arm)).to_pylist()
-    said = {row['record']: row for row in rows}
-  except (OSError, KeyError, pa.ArrowException) as e:
-    raise errors.InputError(f'{place} is missing or damaged: {e}') from e
+  table = evaluations_lib.table(folder)
+  rows = table.filter(pc.equal(table['arm'], arm)).to_pylist()
+  said = {row['record']: row for row in rows}
   return Evaluation(name, figures, said, inputs['explanation set'])
 
 

@@ -4,14 +4,12 @@
 from collections.abc import Mapping
 import dataclasses
 import functools
-import io
+import os
 from typing import Any
-
-import pyarrow as pa
-from pyarrow import parquet
 
 from selfexplain_jax import errors
 from selfexplain_jax import files
+from selfexplain_jax.fidelity import evaluations
 from selfexplain_jax.reports import examples
 from selfexplain_jax.reports import wording
 
@@ -37,11 +35,7 @@ class Evaluation:
     Raises:
       errors.InputError: if the predictions are damaged.
     """
-    place = files.path(self.directory) / 'predictions.parquet'
-    try:
-      rows = parquet.read_table(io.BytesIO(place.read_bytes())).to_pylist()
-    except (OSError, pa.ArrowException) as e:
-      raise errors.InputError(f'{place} is missing or damaged: {e}') from e
+    rows = evaluations.table(self.directory).to_pylist()
     return [_shown(row, self.figures['task']) for row in rows]
 
   @property
@@ -94,23 +88,18 @@ class Evaluation:
 
 
 def find(directory: str) -> dict[str, Evaluation]:
-  """Returns the evaluations in a folder and in those below it, by name.
+  """Returns the evaluations in a folder, by their place in it.
 
-  Folders whose figures are of something else are passed over.
+  Raises:
+    errors.InputError: if the figures of one are damaged.
   """
-  folder = files.path(directory)
-  places = [folder]
-  if folder.exists() and folder.is_dir():
-    places += sorted(p for p in folder.iterdir() if p.is_dir())
-  found = {}
-  for place in places:
-    parts = (place / 'metrics.json', place / 'predictions.parquet')
-    if not all(part.exists() for part in parts):
-      continue
-    figures = files.read_json(parts[0], 'figures')
-    if figures.get('task') in wording.TITLES:
-      found[place.name] = Evaluation(str(place), figures)
-  return found
+  top = os.fspath(files.path(directory))
+  return {
+    os.path.relpath(os.fspath(place), top): Evaluation(
+      str(place), evaluations.figures(place)
+    )
+    for place in evaluations.find(directory)
+  }
 
 
 def _shown(row: Mapping[str, Any], task: str) -> dict[str, Any]:

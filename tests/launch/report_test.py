@@ -41,7 +41,7 @@ class ReportTest(absltest.TestCase):
     self.assertIsNone(re.search(r'https?://', index))
     for ended, pattern in (
       (nothing, 'holds no evaluation'),
-      (broken, 'predictions.parquet is damaged'),
+      (broken, 'predictions.parquet is missing or damaged'),
       (missing, '--workdir is missing'),
     ):
       self.assertEqual(ended.code, 2, ended)
