@@ -26,6 +26,7 @@ from experiments.privileged_access import recipes as recipes_lib
 from experiments.privileged_access import study as privileged_access
 from selfexplain_jax import errors
 from selfexplain_jax.fidelity import statistics
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import wording
 from selfexplain_jax.studies import curve_plot
 from selfexplain_jax.studies import matrix
@@ -204,7 +205,7 @@ def _lines(title: str, panel: dict, ratios: dict) -> list[str]:
   lines = [title]
   for arm, points in panel.items():
     for point in points:
-      value, ends = point['value'], wording.bounds(point)
+      value, ends = point['value'], numbers.bounds(point)
       shown = 'undefined' if value is None else f'{value:.3f}'
       interval = '' if ends is None else f' [{ends[0]:.3f}, {ends[1]:.3f}]'
       lines.append(
@@ -214,7 +215,7 @@ def _lines(title: str, panel: dict, ratios: dict) -> list[str]:
   for arm, ratio in ratios.items():
     lines.append(
       f'  {wording.plain(arm)} needs for the scores of self: '
-      f'{wording.times(ratio)}'
+      f'{numbers.times(ratio)}'
     )
   return [*lines, '']
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfexplain_jax import files
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import page
 from selfexplain_jax.reports import plots
 from selfexplain_jax.reports import wording
@@ -53,7 +54,7 @@ def render(
       'exact_match',
       'Exact match of every evaluation: '
       + ', '.join(
-        f'{name} {wording.percent(e["value"])}'
+        f'{name} {numbers.percent(e["value"])}'
         for name, e in zip(names, estimates, strict=True)
       ),
       names,
@@ -95,21 +96,14 @@ def text(figures: Mapping[str, Any]) -> str:
   for name in names:
     row = figures['rows'][name]
     lines.append(
-      f'{name:<{width}}' + ''.join(f'{_estimate(row[m]):>26}' for m in measures)
+      f'{name:<{width}}'
+      + ''.join(f'{numbers.estimate(row[m]):>26}' for m in measures)
     )
   for name, tests in figures['tests'].items():
     lines.append(f'{names[0]} minus {name}:')
     lines += [
-      f'  {wording.plain(m)} {_estimate(test, "+")}, p = {test["p"]:.4f}'
+      f'  {wording.plain(m)} {numbers.estimate(test, "+")}, p = {test["p"]:.4f}'
       for m, test in tests.items()
       if test['p'] is not None
     ]
   return '\n'.join(lines)
-
-
-def _estimate(estimate: Mapping[str, Any], sign: str = '') -> str:
-  value, ends = estimate['value'], wording.bounds(estimate)
-  if value is None:
-    return 'undefined'
-  shown = f'{value:{sign}.3f}'
-  return shown if ends is None else f'{shown} [{ends[0]:.3f}, {ends[1]:.3f}]'

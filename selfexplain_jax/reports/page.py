@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from selfexplain_jax import errors
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import plots
 from selfexplain_jax.reports import wording
 
@@ -24,10 +25,10 @@ def template(name: str) -> jinja2.Template:
     keep_trailing_newline=True,
   )
   environment.filters.update(
-    percent=wording.percent,
-    signed=wording.signed,
-    interval=wording.interval,
-    p_value=wording.p_value,
+    percent=numbers.percent,
+    signed=numbers.signed,
+    interval=numbers.interval,
+    p_value=numbers.p_value,
     arm=wording.arm,
     plain=wording.plain,
   )
@@ -64,7 +65,7 @@ def exact_match_plot(rows: Mapping[str, Any], arms: Sequence[str]) -> str:
   """Draws exact match of every arm, with its interval."""
   estimates = [rows[arm]['exact_match'] for arm in arms]
   shares = (
-    f'{wording.arm(arm)} {wording.percent(estimate["value"])}'
+    f'{wording.arm(arm)} {numbers.percent(estimate["value"])}'
     for arm, estimate in zip(arms, estimates, strict=True)
   )
   return plots.whiskers(

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib import figure as figure_lib
 from matplotlib import patches
 
-from selfexplain_jax.reports import wording
+from selfexplain_jax.reports import numbers
 
 _INK = '#1a1a1a'
 _EMPHASIS = '#0060a8'
@@ -73,7 +73,7 @@ def whiskers(
   axes = figure.add_axes((0.19, bottom / whole, 0.7, height / whole))
   for y, estimate in enumerate(estimates):
     colour = _INK if y else _EMPHASIS
-    value, ends = estimate['value'], wording.bounds(estimate)
+    value, ends = estimate['value'], numbers.bounds(estimate)
     if ends:
       axes.plot(ends, (y, y), color=colour, linewidth=2.2 if y == 0 else 1.4)
     if value is not None:
@@ -90,7 +90,7 @@ def whiskers(
     axes.text(
       max(value or 0, ends[1] if ends else 0) + 0.02,
       y,
-      wording.percent(value),
+      numbers.percent(value),
       verticalalignment='center',
       color=colour,
       fontweight='normal' if y else 'bold',
@@ -158,7 +158,7 @@ def heat_map(
       colour = _COLOUR_MAP((value - low) / (high - low))
       cell.set_facecolor(colour)
       ink = _ON_BRIGHT if _brightness(colour) > 0.5 else _ON_DARK
-      text = wording.signed(value) if difference else f'{100 * value:.0f}%'
+      text = numbers.signed(value) if difference else f'{100 * value:.0f}%'
       for y, size, line in (
         (i + 0.5, 10.5, text),
         (i + 0.82, 7.5, f'n={counts[i][j]}'),

@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import page
 from selfexplain_jax.reports import wording
 
@@ -42,7 +43,7 @@ def render(
           for arm, fit in summary[metric]['fits'].items()
         },
         'ratios': {
-          arm: wording.times(ratio)
+          arm: numbers.times(ratio)
           for arm, ratio in summary[metric]['ratios'].items()
         },
       }

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import wording
 
 _SCORES = {
@@ -47,7 +48,9 @@ def table(figures: Mapping[str, Any]) -> str:
   rows = figures.get('rows', {})  # None where no feature is ever active.
   for arm in wording.in_order(rows):
     found = rows[arm]
-    lines.append(_line(arm, [_estimate(found[m]) for m in scores], _SCORE))
+    lines.append(
+      _line(arm, [numbers.estimate(found[m]) for m in scores], _SCORE)
+    )
   for prefix, title in _PARTS.items():
     if figures.get(f'{prefix}tests'):
       lines += ['', title, *_gaps(figures[f'{prefix}tests'], scores)]
@@ -68,16 +71,6 @@ def _line(name: str, cells: list[str], width: int) -> str:
   return f'{name:<{_NAME}}' + ''.join(f'{cell:>{width}}' for cell in cells)
 
 
-def _estimate(estimate: Mapping[str, Any], sign: str = '') -> str:
-  value, ends = estimate['value'], wording.bounds(estimate)
-  if value is None:
-    return 'undefined'
-  shown = f'{value:{sign}.3f}'
-  if ends is None:  # All of it is about a single person.
-    return shown
-  return f'{shown} [{ends[0]:.3f}, {ends[1]:.3f}]'
-
-
 def _test(test: Mapping[str, Any]) -> str:
-  shown, p = _estimate(test, sign='+'), test['p']
+  shown, p = numbers.estimate(test, sign='+'), test['p']
   return shown if p is None else f'{shown} p={p:.4f}'

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 import dataclasses
 from typing import Any
 
+from selfexplain_jax.reports import numbers
+
 # In the order in which they are shown: explainers, then the controls. What an
 # arm means in one task alone stands in `_OF_TASK`.
 ARMS = {
@@ -326,59 +328,6 @@ def plain(name: str) -> str:
   return name.replace('_', ' ')
 
 
-def bounds(estimate: Mapping[str, Any]) -> tuple[float, float] | None:
-  """Returns the interval of an estimate, or None where it has none."""
-  low, high = estimate.get('ci95') or (None, None)
-  return None if low is None or high is None else (low, high)
-
-
-def percent(value: float | None) -> str:
-  """Writes a share as `41.2%`, and none as a dash."""
-  return '–' if value is None else f'{100 * value:.1f}%'
-
-
-def signed(value: float | None) -> str:
-  """Writes a difference of shares in points, with a true minus: `−4.1`."""
-  if value is None:
-    return '–'
-  text = f'{100 * value:+.1f}'.replace('-', '−')
-  return '0.0' if text in ('+0.0', '−0.0') else text
-
-
-def interval(estimate: Mapping[str, Any], difference: bool = False) -> str:
-  """Writes the interval of an estimate, `36.0 to 46.1`, or nothing."""
-  ends = bounds(estimate)
-  if ends is None:
-    return ''
-  low, high = (
-    signed(end) if difference else f'{100 * end:.1f}' for end in ends
-  )
-  return f'{low} to {high}'
-
-
-def times(ratio: Mapping[str, Any]) -> str:
-  """Writes how many times as many: `2.50 times as many [2.01, 3.20]`.
-
-  Args:
-    ratio: `value` and `ci95`, and where that is None `at_least` or `at_most`.
-  """
-  bounds_ = ['unbounded' if x is None else f'{x:.2f}' for x in ratio['ci95']]
-  value = 'undefined'
-  if ratio['value'] is not None:
-    value = f'{ratio["value"]:.2f} times as many'
-  for name in ('at_least', 'at_most'):
-    if name in ratio:
-      value = f'{plain(name)} {ratio[name]:.2f} times as many'
-  return f'{value} [{bounds_[0]}, {bounds_[1]}]'
-
-
-def p_value(p: float | None) -> str:
-  """Writes a p-value with its sign: `p = 0.012`, `p < 0.001`."""
-  if p is None:
-    return 'p unknown'
-  return 'p < 0.001' if p < 0.001 else f'p = {p:.3f}'
-
-
 def conclusion(name: str, test: Mapping[str, Any]) -> str:
   """Says in plain words what a headline gap means, and what it does not.
 
@@ -387,7 +336,7 @@ def conclusion(name: str, test: Mapping[str, Any]) -> str:
     test: its `value`, `ci95` and `p`.
   """
   _, positive, negative, undecided = GAPS[name]
-  ends, p = bounds(test), test['p']
+  ends, p = numbers.bounds(test), test['p']
   if ends is None or p is None:
     return f'There are too few people for an interval or a test. {undecided}'
   low, high = ends
@@ -395,7 +344,7 @@ def conclusion(name: str, test: Mapping[str, Any]) -> str:
     return f'The interval includes 0. {undecided}'
   if p >= _SIGNIFICANT:
     return (
-      f'The interval leaves out 0, but the paired test ({p_value(p)}) does '
-      f'not rule it out. {undecided}'
+      'The interval leaves out 0, but the paired test '
+      f'({numbers.p_value(p)}) does not rule it out. {undecided}'
     )
   return positive if low > 0 else negative

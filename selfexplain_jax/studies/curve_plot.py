@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib import figure as figure_lib
 from matplotlib import ticker
 
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import wording
 
 _STYLE: dict[Any, Any] = {
@@ -80,7 +81,7 @@ def curves(
           linewidth=0,
         )
       for point in known:
-        ends = wording.bounds(point)
+        ends = numbers.bounds(point)
         if ends is not None:
           x = point['examples']
           axes.plot((x, x), ends, color=colour, linewidth=1, alpha=0.6)

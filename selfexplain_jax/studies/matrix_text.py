@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import wording
 from selfexplain_jax.studies import sums as sums_lib
 
@@ -75,7 +76,7 @@ def _test(test: Mapping[str, Any]) -> str:
 
 
 def _with_interval(estimate: Mapping[str, Any], sign: str = '') -> str:
-  ends = wording.bounds(estimate)
+  ends = numbers.bounds(estimate)
   interval = (
     '' if ends is None else f' [{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]'
   )

@@ -4,6 +4,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 
+from selfexplain_jax.reports import numbers
 from selfexplain_jax.reports import wording
 
 
@@ -16,24 +17,24 @@ class WordingTest(parameterized.TestCase):
     (0.123, '+12.3'), (-0.041, '−4.1'), (0.00004, '0.0'), (-0.00004, '0.0')
   )
   def test_signed(self, value, text):
-    self.assertEqual(wording.signed(value), text)
+    self.assertEqual(numbers.signed(value), text)
 
   def test_what_is_undefined_is_no_number(self):
-    self.assertEqual(wording.percent(None), '–')
-    self.assertEqual(wording.signed(None), '–')
-    self.assertEqual(wording.interval({'value': 0.5, 'ci95': None}), '')
-    self.assertEqual(wording.interval({'value': 0.5, 'ci95': [None, None]}), '')
-    self.assertEqual(wording.p_value(None), 'p unknown')
+    self.assertEqual(numbers.percent(None), '–')
+    self.assertEqual(numbers.signed(None), '–')
+    self.assertEqual(numbers.interval({'value': 0.5, 'ci95': None}), '')
+    self.assertEqual(numbers.interval({'value': 0.5, 'ci95': [None, None]}), '')
+    self.assertEqual(numbers.p_value(None), 'p unknown')
 
   def test_interval(self):
     estimate = {'value': 0.1, 'ci95': [-0.05, 0.25]}
-    self.assertEqual(wording.interval(estimate, True), '−5.0 to +25.0')
+    self.assertEqual(numbers.interval(estimate, True), '−5.0 to +25.0')
     estimate = {'value': 0.1, 'ci95': [0.05, 0.25]}
-    self.assertEqual(wording.interval(estimate), '5.0 to 25.0')
+    self.assertEqual(numbers.interval(estimate), '5.0 to 25.0')
 
   @parameterized.parameters((0.0009, 'p < 0.001'), (0.0123, 'p = 0.012'))
   def test_p_value(self, p, text):
-    self.assertEqual(wording.p_value(p), text)
+    self.assertEqual(numbers.p_value(p), text)
 
   @parameterized.parameters(*wording.GAPS)
   def test_conclusion(self, name):
