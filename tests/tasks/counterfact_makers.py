@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 from experiments.patching import counterfact as experiment
+from selfexplain_jax.tasks import counterfact_search
 from selfexplain_jax.tasks import patching_counterfact
 from tests.tasks import text_targets
 
@@ -43,6 +44,6 @@ def maker(rendering='base', **changes):
 def search(kept=None, **changes):
   """Returns its search, which keeps finished parts in a folder, if any."""
   made = maker(**changes)
-  return patching_counterfact.Search(
+  return counterfact_search.Search(
     made.target, made.pairs, made.blocks, made.config, kept
   )
