@@ -45,7 +45,6 @@ def _case(
   subject: subject_lib.Subject, inquiry: inquiry_lib.Inquiry
 ) -> inquiry_lib.Case:
   tokenizer = subject.target.tokenizer
-  start = 0 if tokenizer.bos_id is None else 1
   replacement = list(inquiry.replacement)
   span = inquiry.start, inquiry.end
   ablated = ablate.ablate(inquiry.ids, *span, replacement)
@@ -68,6 +67,6 @@ def _case(
       'replacement_ids': replacement,
       'span_text': tokenizer.decode(inquiry.ids[slice(*span)], special=True),
       'replacement_text': tokenizer.decode(replacement, special=True),
-      'ablated_text': tokenizer.decode(ablated[start:], special=True),
+      'ablated_text': subject.text(ablated),
     }
   )

@@ -16,8 +16,6 @@ from selfexplain_jax.interview import subject as subject_lib
 
 def record(subject: subject_lib.Subject, ids: Sequence[int]) -> dict[str, Any]:
   """Returns the columns that questions about changed outputs have in common."""
-  tokenizer = subject.target.tokenizer
-  start = 0 if tokenizer.bos_id is None else 1
   return {
     'split': 'asked',
     'group': 'asked',
@@ -25,7 +23,7 @@ def record(subject: subject_lib.Subject, ids: Sequence[int]) -> dict[str, Any]:
     'answer': '',
     'prompt_kind': 'asked',
     'prompt_ids': list(ids),
-    'text': tokenizer.decode(ids[start:], special=True),
+    'text': subject.text(ids),
     'system': None,
     'content_prefix': '',
     # Nothing is known of it before the target is run.

@@ -236,7 +236,7 @@ def _of_feature(
   made = inquiry_lib.Case(
     _record(subject, inquiry), vector, f'feature {feature} of layer {layer}'
   )
-  other = subject.other(
+  other = subject.draw(
     f'{layer} {feature}', str(layer), features.FEATURE, vector
   )
   if other is None:

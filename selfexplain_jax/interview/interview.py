@@ -88,6 +88,9 @@ class Interview:
       phrasing: how it is asked.
       inquiries: what about, at least one.
 
+    Returns:
+      A finding for each, in order.
+
     Raises:
       errors.InputError: naming what of an inquiry does not fit the target.
     """

@@ -83,10 +83,9 @@ def _case(
     **patching.pieces(subject.target.tokenizer, inquiry.ids, inquiry.start),
   }
   if vector is not None and inquiry.source is not None:
-    text, token = _text(subject, inquiry.source, inquiry.source_position)
-    origin = f'<{token}> of <<<{text}>>>'
+    origin = _origin(subject, inquiry.source, inquiry.source_position)
   else:
-    drawn = subject.other(f'source {where}', treatment)
+    drawn = subject.draw(f'source {where}', treatment)
     if drawn is None:
       raise errors.InputError(
         f'there is no vector of layers {treatment} to draw from: expected '
@@ -94,7 +93,7 @@ def _case(
         '(--source)'
       )
     vector, origin = _stored(subject, drawn)
-  other = subject.other(f'other {where}', treatment, unlike=vector)
+  other = subject.draw(f'other {where}', treatment, unlike=vector)
   if other is None:
     return inquiry_lib.Case(record, vector, origin)
   return inquiry_lib.Case(record, vector, origin, *_stored(subject, other))
@@ -106,16 +105,14 @@ def _stored(subject: subject_lib.Subject, index: int) -> tuple[np.ndarray, str]:
   vector = subject.stored(index)
   if row.get('counterfactual_ids') is None:
     return vector, f'one of <<<{row["counterfactual_text"]}>>>'
-  text, token = _text(
+  return vector, _origin(
     subject, row['counterfactual_ids'], row['counterfactual_position']
   )
-  return vector, f'<{token}> of <<<{text}>>>'
 
 
-def _text(
+def _origin(
   subject: subject_lib.Subject, ids: Sequence[int], position: int
-) -> tuple[str, str]:
-  """A text without its BOS, and one of its tokens."""
-  tokenizer = subject.target.tokenizer
-  start = 0 if tokenizer.bos_id is None else 1
-  return tokenizer.decode(ids[start:]), tokenizer.text(ids[position])
+) -> str:
+  """Says which token of which text an activation is of."""
+  token = subject.target.tokenizer.text(ids[position])
+  return f'<{token}> of <<<{subject.text(ids)}>>>'

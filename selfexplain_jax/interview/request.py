@@ -96,7 +96,11 @@ class Request:
     return interview.ask(task, phrasing, self.inquiries(interview, task))
 
   def meant(self, interview: interview_lib.Interview) -> tuple[str, str]:
-    """Returns the question type and the phrasing that are meant."""
+    """Returns the question type and the phrasing that are meant.
+
+    Raises:
+      errors.InputError: if the explainer has learnt none that can be.
+    """
     known = interview.phrasings
     likely = [task for task in self._types() if task in known]
     if self.question in known:
@@ -118,7 +122,15 @@ class Request:
   def inquiries(
     self, interview: interview_lib.Interview, task: str
   ) -> list[inquiry_lib.Inquiry]:
-    """Returns what is asked about, for each layer."""
+    """Returns what is asked about, for each layer.
+
+    Args:
+      interview: who is asked.
+      task: the question type that is meant.
+
+    Raises:
+      errors.InputError: naming a word, position or layer that there is not.
+    """
     tokenizer = interview.target.tokenizer
     ids = self.prompt_ids
     if ids is None:

@@ -10,9 +10,8 @@ import numpy as np
 from selfexplain_jax import errors
 from selfexplain_jax.data import explanations
 from selfexplain_jax.data import prompts as prompts_lib
+from selfexplain_jax.dictionary import activity
 from selfexplain_jax.dictionary import dictionaries
-from selfexplain_jax.distributed import hosts
-from selfexplain_jax.interventions import capture
 from selfexplain_jax.tasks import target as target_lib
 
 # Texts are padded to multiples of so many tokens, and inquiries are run so many
@@ -54,26 +53,21 @@ class Subject:
 
     T is the padded length of the longest text.
     """
-    site = site or self.site
     length = padded_length(ids)
-    count = -(-len(ids) // BATCH) * BATCH
     tokens, _ = prompts_lib.pad(ids, length)
     layers = tuple(range(self.target.config.layers))
-    positions = np.tile(np.arange(length), (BATCH, 1))
-    wanted = capture.build(self.target.config, (site,), layers, positions)
-    found = [
-      hosts.fetch(
-        capture.run(
-          self.target.model,
-          np.resize(tokens[start : start + BATCH], (BATCH, length)),
-          wanted,
-        )
-      )[site]
-      for start in range(0, count, BATCH)
-    ]
-    return np.concatenate(found, 1)[:, : len(ids)].astype(np.float32)
+    parts = activity.residuals(
+      self.target.model, tokens, site or self.site, layers, BATCH
+    )
+    return np.concatenate([stream for _, stream in parts], 1)
 
-  def other(
+  def text(self, ids: Sequence[int]) -> str:
+    """Returns a text without the BOS that it begins with, if there is any."""
+    tokenizer = self.target.tokenizer
+    start = 0 if tokenizer.bos_id is None else 1
+    return tokenizer.decode(ids[start:], special=True)
+
+  def draw(
     self,
     purpose: str,
     treatment: str,

@@ -29,6 +29,19 @@ from tests.launch import whole
 _ROWS = 5  # Records of each evaluation that are asked about by hand.
 
 
+def _patch_of(row: dict[str, Any]) -> inquiry_lib.Inquiry:
+  """What a record of patching asks."""
+  return inquiry_lib.Inquiry(
+    ids=tuple(row['prompt_ids']),
+    first=row['first_layer'],
+    last=row['last_layer'],
+    start=row['position'],
+    end=row['position'] + 1,
+    source=tuple(row['counterfactual_ids']),
+    source_position=row['counterfactual_position'],
+  )
+
+
 class InterviewTest(parameterized.TestCase):
   run_: pathlib.Path
   interview: interview_lib.Interview
@@ -79,15 +92,7 @@ class InterviewTest(parameterized.TestCase):
       row = self.record('patching', prediction)
       (finding,) = self.ask(
         'patching',
-        inquiry_lib.Inquiry(
-          ids=tuple(row['prompt_ids']),
-          first=row['first_layer'],
-          last=row['last_layer'],
-          start=row['position'],
-          end=row['position'] + 1,
-          source=tuple(row['counterfactual_ids']),
-          source_position=row['counterfactual_position'],
-        ),
+        _patch_of(row),
       )
       self.check_change(finding, prediction)
 
@@ -192,22 +197,16 @@ class InterviewTest(parameterized.TestCase):
       )
 
   def test_a_control_is_never_the_vector_itself(self):
-    rows = explanations.read(self.run_ / 'patching').rows
+    rows, controls = explanations.read(self.run_ / 'patching').rows, 0
     for row in [r for r in rows if r['split'] == 'validation'][:6]:
       (finding,) = self.ask(
         'patching',
-        inquiry_lib.Inquiry(
-          ids=tuple(row['prompt_ids']),
-          first=row['first_layer'],
-          last=row['last_layer'],
-          start=row['position'],
-          end=row['position'] + 1,
-          source=tuple(row['counterfactual_ids']),
-          source_position=row['counterfactual_position'],
-        ),
+        _patch_of(row),
       )
       if finding.control is not None:
+        controls += 1
         self.assertNotEqual(finding.control.shown, finding.answer.shown)
+    self.assertGreater(controls, 0)
 
   def test_another_dictionary_is_refused(self):
     found = places.find(str(self.run_))
