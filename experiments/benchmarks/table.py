@@ -65,9 +65,8 @@ those of about one length together on either side. Of `all` no answer ends; of
 `ending`, whose model says the end token often, half do within ten tokens.
 Answers have to be the same in every token.
 
-Nearly half of a step of 64 rows is the unembedding of 32,000 words, and the
-rest about evenly the products of blocks and the reading of caches, which both
-sides do at the speed of their libraries' products: on a machine where PyTorch's
+What a step takes is the unembedding of 32,000 words, the products of blocks and
+the reading of caches, which both sides do at the speed of their libraries: on a machine where PyTorch's
 are faster than XLA's the ratio is smaller. Tried: heads first in caches, caches
 for prompts and answers apart, parameters taken from their stack once, the last
 layer of prompts at the last position alone, half of a batch going on alone when
@@ -86,8 +85,8 @@ without.
 
 Most of a warm start is importing jax and flax, which neither can do without;
 the program of this small model takes little longer to compile. Tried: importing
-scipy where it is used. grain and Pallas, imported late, would take off a
-twentieth.""",
+scipy where it is used. grain and Pallas, imported late, would take off
+little.""",
 }
 
 
