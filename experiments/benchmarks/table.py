@@ -66,11 +66,11 @@ those of about one length together on either side. Of `all` no answer ends; of
 Answers have to be the same in every token.
 
 What a step takes is the unembedding of 32,000 words, the products of blocks and
-the reading of caches, which both sides do at the speed of their libraries: on a machine where PyTorch's
-are faster than XLA's the ratio is smaller. Tried: heads first in caches, caches
-for prompts and answers apart, parameters taken from their stack once, the last
-layer of prompts at the last position alone, half of a batch going on alone when
-the other has ended.""",
+the reading of caches, which both sides do at the speed of their libraries: on a
+machine where PyTorch's products are faster than XLA's the ratio is smaller.
+Tried: heads first in caches, caches for prompts and answers apart, parameters
+taken from their stack once, the last layer of prompts at the last position
+alone, half of a batch going on alone when the other has ended.""",
   'dictionary': """## Dictionaries
 
 One pass of TopK training, k = 32, with Adam, over rows in memory, 2,048 a step:
