@@ -21,6 +21,7 @@ from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.interventions import run as run_lib
+from selfexplain_jax.models import decoder
 
 _LENGTH, _BATCH = 129, 32
 # Of one token in 32.
@@ -40,35 +41,55 @@ def write(
     layers: that are dumped; one alone at one token in 32, several at all.
   """
   made = models.write(folder, model)
-  config = made.config
-  row = 4 * config.width * config.layers
+  row = 4 * made.config.width * made.config.layers
   prompts = round(gigabytes * 1e9 / row / (_LENGTH - 1) / _BATCH) * _BATCH
+  asked = ask(made, prompts, layers)
+  np.savez(folder / 'asked.npz', allow_pickle=False, **asked)
+
+
+def ask(
+  model: decoder.Decoder, prompts: int, layers: tuple[int, ...]
+) -> contestant.Arrays:
+  """Returns random prompts, a multiple of the batch; see `write`."""
   random = np.random.default_rng(0)
   positions = _SPARSE if len(layers) == 1 else tuple(range(1, _LENGTH))
-  np.savez(
-    folder / 'asked.npz',
-    allow_pickle=False,
-    tokens=random.integers(2, config.vocabulary, (prompts, _LENGTH)),
-    layers=np.array(layers),
-    positions=np.array(positions),
-    batch=np.array(_BATCH),
+  return {
+    'tokens': random.integers(2, model.config.vocabulary, (prompts, _LENGTH)),
+    'layers': np.array(layers),
+    'positions': np.array(positions),
+    'batch': np.array(_BATCH),
     # What is read back and compared, of all rows in order.
-    compared=np.sort(random.permutation(prompts * len(positions))[:_COMPARED]),
-  )
+    'compared': np.sort(
+      random.permutation(prompts * len(positions))[:_COMPARED]
+    ),
+  }
 
 
-def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
-  """How many of the rows that are read back are not equal to 1e-4."""
+def different(
+  ours: contestant.Arrays, theirs: contestant.Arrays, share: float = 1e-4
+) -> int:
+  """How many of the rows that are read back are not equal to a share."""
   if 'rows' not in theirs:
     return 0
-  return contestant.unequal_rows(ours['rows'], theirs['rows'], 1e-4)
+  return contestant.unequal_rows(ours['rows'], theirs['rows'], share)
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the dump of a store."""
-  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
+  """Returns the dump of a store, or the mere forward pass."""
+  mesh = mesh_lib.make_mesh()
   with jax.set_mesh(mesh):
     model = models.load(folder, mesh)
+  return compete(model, contestant.read(folder), mesh, folder, name)
+
+
+def compete(
+  model: decoder.Decoder,
+  asked: contestant.Arrays,
+  mesh: jax.sharding.Mesh,
+  folder: pathlib.Path,
+  name: str,
+) -> contestant.Contestant:
+  """Returns the dump of a store into a folder, or the mere forward pass."""
   tokens = asked['tokens'].astype(np.int32)
   size, count = int(asked['batch']), len(tokens)
   positions, layers = asked['positions'], tuple(asked['layers'].tolist())
@@ -93,7 +114,7 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       sites=('resid_post',),
       layers=layers,
       width=model.config.width,
-      dtype='float32',
+      dtype=model.config.dtype,
       rows_per_shard=size * len(positions),
       layered=('resid_post',),
     ),
@@ -116,7 +137,8 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
 
   def results(_: None) -> contestant.Arrays:
     read = reader.open_store(store).read('resid_post', 0, plan.rows)
-    return {'count': np.array(plan.rows), 'rows': read[asked['compared']]}
+    rows = read[asked['compared']].astype(np.float32)
+    return {'count': np.array(plan.rows), 'rows': rows}
 
   if name == 'forward_only':
     return contestant.Contestant(

@@ -18,11 +18,11 @@ from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.explainer import answering
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import decoder
 from selfexplain_jax.models import flops
 
 _QUESTIONS, _BATCH, _NEW = 256, 64, 32
 _LENGTHS = (20, 100)
-_VECTOR_ID = 31_999  # In no question.
 # A random model says one token of 32,000 hardly ever; with its logits so much
 # greater, half of the answers end within ten tokens, and a third never do.
 _END_ID, _LIKELY = 1, 5.0
@@ -37,17 +37,21 @@ def write(folder: pathlib.Path, model: str, ends: bool) -> None:
     ends: whether answers end, most of them, before they have to.
   """
   made = models.write(folder, model, _LIKELY if ends else 1.0)
+  np.savez(folder / 'asked.npz', allow_pickle=False, **ask(made, ends))
+
+
+def ask(model: decoder.Decoder, ends: bool) -> contestant.Arrays:
+  """Returns random questions; see `write`."""
   random = np.random.default_rng(0)
   shape = (_QUESTIONS, _LENGTHS[1])
-  np.savez(
-    folder / 'asked.npz',
-    allow_pickle=False,
-    tokens=random.integers(2, made.config.vocabulary - 1, shape),
-    length=random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _QUESTIONS),
-    batch=np.array(_BATCH),
-    new=np.array(_NEW),
-    end_id=np.array(_END_ID if ends else -1),
-  )
+  return {
+    # All but the last, which stands for vectors.
+    'tokens': random.integers(2, model.config.vocabulary - 1, shape),
+    'length': random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _QUESTIONS),
+    'batch': np.array(_BATCH),
+    'new': np.array(_NEW),
+    'end_id': np.array(_END_ID if ends else -1),
+  }
 
 
 def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
@@ -56,12 +60,21 @@ def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the answering of all questions."""
+  """Returns the answering by the model in a folder."""
   del name
-  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
+  mesh = mesh_lib.make_mesh()
   with jax.set_mesh(mesh):
     model = models.load(folder, mesh)
-    injection = injection_lib.make('replace_embedding', model, _VECTOR_ID)
+  return compete(model, contestant.read(folder), mesh)
+
+
+def compete(
+  model: decoder.Decoder, asked: contestant.Arrays, mesh: jax.sharding.Mesh
+) -> contestant.Contestant:
+  """Returns the answering of all questions."""
+  with jax.set_mesh(mesh):
+    vector_id = model.config.vocabulary - 1
+    injection = injection_lib.make('replace_embedding', model, vector_id)
   questions = [
     tokens[:length].tolist()
     for tokens, length in zip(asked['tokens'], asked['length'], strict=True)

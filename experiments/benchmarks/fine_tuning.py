@@ -34,7 +34,7 @@ _LENGTHS, _ANSWERS = (40, 200), (10, 50)
 _COMPARED = 16
 _RANK = 16
 _ROWS, _CAPACITY, _PER_ROW = 8, 256, 8
-_VECTOR_ID = 31_999  # In no question.
+_BATCH = 16  # Examples of a step of the Trainer.
 
 
 def write(folder: pathlib.Path, model: str, adapter: bool) -> None:
@@ -45,31 +45,41 @@ def write(folder: pathlib.Path, model: str, adapter: bool) -> None:
     model: its name in `models`.
     adapter: whether an adapter is trained; else all weights are.
   """
-  made = models.write(folder, model)
+  asked = ask(models.write(folder, model), adapter)
+  np.savez(folder / 'asked.npz', allow_pickle=False, **asked)
+
+
+def ask(
+  model: decoder.Decoder, adapter: bool, examples: int = _EXAMPLES
+) -> contestant.Arrays:
+  """Returns random examples; see `write`."""
   random = np.random.default_rng(0)
-  lengths = random.integers(_LENGTHS[0], _LENGTHS[1] + 1, _EXAMPLES)
-  shape = (_EXAMPLES, _LENGTHS[1])
-  np.savez(
-    folder / 'asked.npz',
-    allow_pickle=False,
-    tokens=random.integers(2, made.config.vocabulary - 1, shape),
-    length=lengths,
+  lengths = random.integers(_LENGTHS[0], _LENGTHS[1] + 1, examples)
+  shape = (examples, _LENGTHS[1])
+  return {
+    # All but the last, which stands for vectors.
+    'tokens': random.integers(2, model.config.vocabulary - 1, shape),
+    'length': lengths,
     # Not all of an example: its question has at least one token.
-    answer=np.minimum(
-      random.integers(_ANSWERS[0], _ANSWERS[1] + 1, _EXAMPLES), lengths - 1
+    'answer': np.minimum(
+      random.integers(_ANSWERS[0], _ANSWERS[1] + 1, examples), lengths - 1
     ),
-    rank=np.array(_RANK if adapter else 0),
-    compared=np.array(_COMPARED),
-  )
+    'rank': np.array(_RANK if adapter else 0),
+    'rows': np.array(_ROWS),
+    'batch': np.array(_BATCH),
+    'compared': np.array(_COMPARED),
+  }
 
 
-def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
+def different(
+  ours: contestant.Arrays, theirs: contestant.Arrays, share: float = 1e-4
+) -> int:
   """How many of loss and gradient norm, before training, are not equal.
 
   Those of the factors of an adapter are not compared: they start at random.
   """
   return sum(
-    not np.allclose(ours[name], theirs[name], rtol=1e-4)
+    not np.allclose(ours[name], theirs[name], rtol=share)
     for name in ('loss', 'gradient_norm')
     if name in ours and name in theirs
   )
@@ -99,32 +109,31 @@ def _source(
   )
 
 
-def _loss(
-  trained: train_step.Trained,
-  injection: injection_lib.Injection,
-  base: decoder.Decoder | None,
-  batch: Any,
-) -> jax.Array:
-  model, injection = train_step.assemble(trained, injection, base)
-  return train_step.answer_loss(model, injection, batch)
-
-
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the training of an explainer for as long as an epoch takes."""
+  """Returns the training of the model in a folder."""
   del name
-  asked, mesh = contestant.read(folder), mesh_lib.make_mesh()
-  every = np.arange(len(asked['length']))
-  rank = int(asked['rank'])
+  mesh = mesh_lib.make_mesh()
   with jax.set_mesh(mesh):
     model = models.load(folder, mesh)
-    injection = injection_lib.make('add_norm_matched', model, _VECTOR_ID)
-    source = _source(asked, every, _ROWS, _PER_ROW)
+  return compete(model, contestant.read(folder), mesh)
+
+
+def compete(
+  model: decoder.Decoder, asked: contestant.Arrays, mesh: jax.sharding.Mesh
+) -> contestant.Contestant:
+  """Returns the training of an explainer for as long as an epoch takes."""
+  every = np.arange(len(asked['length']))
+  rank, each = int(asked['rank']), int(asked['rows'])
+  with jax.set_mesh(mesh):
+    vector_id = model.config.vocabulary - 1
+    injection = injection_lib.make('add_norm_matched', model, vector_id)
+    source = _source(asked, every, each, _PER_ROW)
     # Rows of one epoch, and what fills the last batch up.
     rows, left = 0, int(np.sum(asked['answer']))
     while left:
       left -= int(np.sum(source[rows]['answers'] >= 0))
       rows += 1
-    rows += -rows % _ROWS
+    rows += -rows % each
     source = _source(asked, every, rows, _PER_ROW)
     trained: Any = model
     base = None
@@ -135,11 +144,11 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
     # Before anything is donated.
     few = int(asked['compared'])
     (batch,) = pipeline.batches(_source(asked, every[:few], few, 1), few, 0)
-    loss = functools.partial(_loss, injection=injection, base=base)
-    compared: dict[str, float] = {}
-    value, gradient = jax.value_and_grad(loss)(start, batch=batch)
-    compared['loss'] = float(value)
+    # A new adapter changes nothing.
+    loss = functools.partial(train_step.answer_loss, batch=batch)
+    compared = {'loss': float(jax.jit(loss)(model, injection))}
     if not rank:
+      gradient = jax.jit(jax.grad(loss))(model, injection)
       compared['gradient_norm'] = float(
         np.sqrt(sum(np.sum(np.square(g)) for g in jax.tree.leaves(gradient)))
       )
@@ -160,7 +169,7 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
   def run() -> int:
     answers = 0
     with jax.set_mesh(mesh):
-      for batch in pipeline.batches(source, _ROWS, 0):
+      for batch in pipeline.batches(source, each, 0):
         state[0], metrics = step(state[0], batch)
         answers += int(np.sum(np.asarray(batch['answers']) >= 0))
       jax.block_until_ready((state[0], metrics))

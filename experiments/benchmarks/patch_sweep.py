@@ -15,6 +15,7 @@ from experiments.benchmarks import contestant
 from experiments.benchmarks import models
 from selfexplain_jax.distributed import mesh as mesh_lib
 from selfexplain_jax.interventions import effects
+from selfexplain_jax.models import decoder
 
 _PROMPTS = 64
 # Cells that those who run one at a time run, and their rate is told of.
@@ -26,15 +27,29 @@ _NARROW = 1e-3
 def write(folder: pathlib.Path, model: str, length: int) -> None:
   """Writes a random model and the cells of a sweep.
 
-  Lengths of prompts are drawn from three quarters of `length` to all of it.
-
   Args:
     folder: for `model/` and `asked.npz`.
     model: its name in `models`.
     length: tokens of the longest prompt.
   """
-  made = models.write(folder, model)
-  config = made.config
+  asked = ask(models.write(folder, model), length)
+  np.savez(folder / 'asked.npz', allow_pickle=False, **asked)
+
+
+def ask(
+  model: decoder.Decoder, length: int, compiling: float = 0.0
+) -> contestant.Arrays:
+  """Returns the cells of a sweep, and the plan for them.
+
+  Lengths of prompts are drawn from three quarters of `length` to all of it.
+
+  Args:
+    model: whose layers are patched.
+    length: tokens of the longest prompt.
+    compiling: operations that a program fewer is worth; all programs are
+      compiled in the first run, which is not timed.
+  """
+  config = model.config
   random = np.random.default_rng(0)
   lengths = random.integers(length - length // 4, length + 1, _PROMPTS)
   cells = np.array(
@@ -54,25 +69,25 @@ def write(folder: pathlib.Path, model: str, length: int) -> None:
     'position': cells[:, 2],
     'vector': random.normal(size=(len(cells), config.width)).astype(np.float32),
     'some': random.permutation(len(cells))[:_SOME],
+    'compiling': np.array(compiling),
   }
-  plan = effects.plan(made, _cells(asked), compiling=0.0)
+  plan = effects.plan(model, _cells(asked), compiling=compiling)
   (part,) = plan.parts
-  np.savez(
-    folder / 'asked.npz',
-    allow_pickle=False,
-    begin=[batch.begin for batch in part.batches],
-    width=[batch.width for batch in part.batches],
-    batches=[batch.cells for batch in part.batches],
-    **asked,
-  )
+  return asked | {
+    'begin': np.array([batch.begin for batch in part.batches]),
+    'width': np.array([batch.width for batch in part.batches]),
+    'batches': np.array([batch.cells for batch in part.batches]),
+  }
 
 
-def different(ours: contestant.Arrays, theirs: contestant.Arrays) -> int:
+def different(
+  ours: contestant.Arrays, theirs: contestant.Arrays, narrow: float = _NARROW
+) -> int:
   """How many cells have another token, where that is clear, or margin."""
   cells = theirs['cells']
   token, margin = ours['token'][cells], ours['margin'][cells]
-  wrong = (margin > _NARROW) & (theirs['token'] != token)
-  wrong |= np.abs(theirs['margin'] - margin) > _NARROW
+  wrong = (margin > narrow) & (theirs['token'] != token)
+  wrong |= np.abs(theirs['margin'] - margin) > narrow
   return int(np.sum(wrong))
 
 
@@ -90,16 +105,21 @@ def _cells(asked: contestant.Arrays) -> effects.Cells:
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the sweep as `effects.run_planned` does it."""
+  """Returns the sweep of the model in a folder."""
   del name
   mesh = mesh_lib.make_mesh()
-  model = models.load(folder, mesh)
-  cells = _cells(contestant.read(folder))
+  return compete(models.load(folder, mesh), contestant.read(folder), mesh)
+
+
+def compete(
+  model: decoder.Decoder, asked: contestant.Arrays, mesh: jax.sharding.Mesh
+) -> contestant.Contestant:
+  """Returns the sweep as `effects.run_planned` does it."""
+  cells = _cells(asked)
 
   def run() -> contestant.Arrays:
     with jax.set_mesh(mesh):
-      # All programs are compiled in the first run.
-      plan = effects.plan(model, cells, compiling=0.0)
+      plan = effects.plan(model, cells, compiling=float(asked['compiling']))
       found = effects.run_planned(model, cells, plan)
     return {
       'count': np.array(len(cells)),
@@ -109,6 +129,7 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       'planned_over_needed': np.array(plan.operations / plan.needed),
       'whole_over_planned': np.array(plan.whole / plan.operations),
       'operations': np.array(plan.operations / len(cells)),
+      'needed': np.array(plan.needed / len(cells)),
     }
 
   return contestant.Contestant(run, lambda made: made)

@@ -87,6 +87,36 @@ Most of a warm start is importing jax and flax, which neither can do without;
 the program of this small model takes little longer to compile. Tried: importing
 scipy where it is used. grain and Pallas, imported late, would take off
 little.""",
+  'accelerator_patch_sweep': """## Patching 8B on an accelerator
+
+Written by `python -m experiments.benchmarks.accelerator --workdir=DIR`, as what
+follows: a random model of the shape of Llama 3.1 8B in bfloat16, of which both
+sides have the weights on one device, in one process. All 64 prompts of at most
+16 tokens are patched at every layer and position. `pytorch` is `transformers`
+with a hook and logits of last positions alone: a `loop` over 192 cells,
+`batched` over prompts, or `layered`, 512 cells of a layer at a time. Tokens
+have to be equal where the margin exceeds 0.25, and margins to 0.25. A share of
+the peak counts what no program can do without.
+
+The plan of these figures took reading weights to be as cheap as on a CPU: its
+batches of 64 cells take no longer than reading the weights of a layer does.
+Plans for GPUs have batches of 256 cells since; how fast these are is not
+measured.""",
+  'accelerator_capturing': """## Capture of 8B on an accelerator
+
+`resid_post` of 129 positions: of `all` 32 layers at all but the first, 128
+prompts; or of the `middle` one, at one in 32, 512 prompts. Rows have to be
+equal to 0.1 of their greatest value.""",
+  'accelerator_fine_tuning': """## Fine-tuning 8B on an accelerator
+
+As the contest with 15M weights, of 768 examples: an adapter of rank 16, on our
+side 16 packed rows of 256 tokens a step, whose products with weights are kept
+for the backward pass. Losses before training have to be equal to 0.01. The
+others are our own step with more rows, or with all that it computes kept.""",
+  'accelerator_decoding': """## Decoding with 8B on an accelerator
+
+As `all` of the contest with 15M weights. In bfloat16 near ties fall either way,
+and answers that part stay apart.""",
 }
 
 
@@ -111,22 +141,22 @@ def _row(contest: str, peer: str, found: dict[str, Any]) -> str:
   )
 
 
-def _section(kind: str) -> tuple[list[str], dict[str, str]]:
+def _section(kind: str) -> tuple[list[str], set[tuple[str, str]]]:
   """Returns the lines of a section, and the versions it is about."""
   rows, notes = list[str](), list[str]()
-  versions, unit = dict[str, str](), ''
+  versions, unit = set[tuple[str, str]](), ''
   machines = set[str]()
   for name in sorted(RESULTS.glob(f'{kind}*.json')):
     found = json.loads(name.read_text())
     contest = name.stem.removeprefix(kind).strip('_').replace('_', ' ')
     rows += [_row(contest or '-', peer, one) for peer, one in found.items()]
     for one in found.values():
-      versions |= one['versions']
+      versions |= set(one['versions'].items())
       unit = one['unit']
     notes += _notes(contest, found)
     machines |= {one.get('machine', _UNTOLD) for one in found.values()}
   if not rows:
-    return [], {}
+    return [], set()
   rows += ['', f'Measured on {" and on ".join(sorted(machines))}.']
   lines = [
     '',
@@ -144,36 +174,43 @@ def _notes(contest: str, found: dict[str, Any]) -> list[str]:
   """Returns what is told of the work of a contest."""
   first = next(iter(found.values()))
   told, lines = first['notes'], list[str]()
+  start = f'- {contest}: ' if contest else '- '
   if 'operations' in told:
     rate = statistics.median(
       statistics.median(next(iter(one['rates'].values())))
       for one in found.values()
     )
     lines.append(
-      f'- {contest}: {told["operations"] / 1e6:,.1f} million operations of one '
-      f'of the {first["unit"]}, {told["operations"] * rate / 1e9:,.0f} * 10^9 '
+      f'{start}{told["operations"] / 1e6:,.1f} million operations of one of '
+      f'the {first["unit"]}, {told["operations"] * rate / 1e9:,.0f} * 10^9 '
       'a second.'
     )
   if 'planned_over_needed' in told:
     lines.append(
-      f'- {contest}: the plan takes {told["planned_over_needed"]:.3f} of the '
+      f'{start}the plan takes {told["planned_over_needed"]:.3f} of the '
       'operations that no program can do without, clean runs included; aimed '
       'for: at most 1.15.'
     )
   if 'whole_over_planned' in told:
     lines.append(
-      f'- {contest}: running every cell from its beginning takes '
+      f'{start}running every cell from its beginning takes '
       f'{told["whole_over_planned"]:.1f} times the operations of the plan.'
     )
+  for peer, one in found.items():
+    if one.get('shares'):
+      ours, theirs = one['shares'].values()
+      lines.append(
+        f'{start}{ours:.1%} of the peak by us, {theirs:.1%} by {peer}.'
+      )
   return lines
 
 
 def write() -> None:
   """Writes the document."""
-  lines, versions = [_HEAD], dict[str, str]()
+  lines, versions = [_HEAD], set[tuple[str, str]]()
   for kind in _SECTIONS:
     more, told = _section(kind)
     lines += more
     versions |= told
-  told_of = ', '.join(f'{n} {v}' for n, v in sorted(versions.items()))
+  told_of = ', '.join(f'{n} {v}' for n, v in sorted(versions))
   _DOCUMENT.write_text('\n'.join([*lines, '', f'Versions: {told_of}.', '']))

@@ -157,6 +157,7 @@ def plan(
     shards=shards,
     room=_ROOM * shards,
     compiling=estimate.compiling() if compiling is None else compiling,
+    reading=shards * estimate.reading(),
   )
 
 

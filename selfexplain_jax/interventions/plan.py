@@ -19,9 +19,6 @@ from selfexplain_jax.interventions import clean_run
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import flops
 
-# Reading a layer's weights takes about as long as working on so many tokens.
-_READING_TOKENS = 16
-
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
@@ -115,6 +112,7 @@ def make(
   shards: int,
   room: int,
   compiling: float,
+  reading: float,
 ) -> Plan:
   """Plans the runs of M cells, at least one, of N prompts.
 
@@ -130,8 +128,11 @@ def make(
     shards: devices that these are split over.
     room: bytes that may be kept of clean runs at a time, on all devices.
     compiling: operations that take as long as compiling a program does.
+    reading: tokens, of all devices, that take as long to work on as reading
+      the weights that work on them does.
   """
-  work, padded = _Work(config, compiling), tokens_NxT.shape[1]
+  work = _Work(config, compiling, reading)
+  padded = tokens_NxT.shape[1]
   # A patch that is outside its prompt is noticed when none is written.
   width_M = np.maximum(length_N[prompt_M] - position_M, 1)
   streams = np.unique(begin_M[begin_M < config.layers]).tolist()
@@ -186,10 +187,12 @@ class _Work:
   Attributes:
     config: of the model.
     compiling: see `make`.
+    reading_tokens: see `make`.
   """
 
   config: config_lib.DecoderConfig
   compiling: float
+  reading_tokens: float
 
   @property
   def _token(self) -> float:
@@ -234,7 +237,7 @@ class _Work:
 
   def reading(self, begin: Any) -> Any:
     """What takes as long as reading the weights of a batch does."""
-    return (self.config.layers - begin + 1) * _READING_TOKENS * self._token
+    return (self.config.layers - begin + 1) * self.reading_tokens * self._token
 
 
 def _deal(

@@ -25,7 +25,7 @@ def _sweep(prompts=9):
 
 
 def _plan(prompt, begin, position, length, **more):
-  sizes = dict(batch=8, shards=1, room=1 << 30, compiling=0.0)
+  sizes = dict(batch=8, shards=1, room=1 << 30, compiling=0.0, reading=16.0)
   tokens = np.zeros((len(length), PADDED), np.int32)
   return plan_lib.make(
     *(CONFIG, tokens, length, prompt, begin, position), **{**sizes, **more}
@@ -89,6 +89,14 @@ class PlanTest(parameterized.TestCase):
     self.assertGreater(every.programs, PADDED / 2)
     self.assertEqual(few.programs, 2)
     self.assertGreater(few.operations, every.operations)
+
+  def test_weights_that_are_slow_to_read_are_read_less_often(self):
+    sweep = _sweep(prompts=16)
+    often = _plan(*sweep, batch=64, reading=1.0)
+    seldom = _plan(*sweep, batch=64, reading=1000.0)
+    counts = [len(plan.parts[0].batches) for plan in (often, seldom)]
+    self.assertGreater(counts[0], 2 * counts[1])
+    self.assertGreater(seldom.operations, often.operations)
 
   def test_devices_begin_together(self):
     prompt, begin, position, length = _sweep(prompts=64)

@@ -88,6 +88,8 @@ class FusedAttentionTest(parameterized.TestCase):
     self.assertFalse(applies(changed(windows=(1000,)), 1024))
     self.assertTrue(applies(changed(windows=(1024,)), 1024))
     self.assertTrue(applies(changed(attention='cudnn'), 1100))
+    self.assertTrue(applies(changed(attention='cudnn'), 256))
+    self.assertFalse(applies(changed(attention='cudnn'), 254))
     self.assertFalse(applies(changed(attention='cudnn', score_cap=5.0), 1100))
     self.assertFalse(applies(changed(attention='cudnn'), 1101))
     for width, fits in ((64, True), (100, False), (256, False)):

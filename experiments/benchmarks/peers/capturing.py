@@ -17,14 +17,22 @@ from experiments.benchmarks import contestant
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the dump of all batches, each a file."""
-  asked = contestant.read(folder)
-  model: Any = transformers.AutoModel.from_pretrained(
+  """Returns the dump by the model in a folder."""
+  model = transformers.AutoModel.from_pretrained(
     folder / 'model', dtype=torch.float32
   ).eval()
-  tokens, positions = (torch.tensor(asked[n]) for n in ('tokens', 'positions'))
+  return compete(model, contestant.read(folder), folder / name)
+
+
+def compete(
+  model: Any, asked: contestant.Arrays, kept: pathlib.Path
+) -> contestant.Contestant:
+  """Returns the dump of all batches, each a file; the model has no head."""
+  tokens, positions = (
+    torch.tensor(asked[name], device=model.device)
+    for name in ('tokens', 'positions')
+  )
   layers, size = asked['layers'].tolist(), int(asked['batch'])
-  kept = folder / name
   last: dict[str, torch.Tensor] = {}
   # The last of the hidden states is one after the final norm.
   model.layers[-1].register_forward_hook(
@@ -55,7 +63,9 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
       safetensors.torch.load_file(file) for file in sorted(kept.iterdir())
     ]
     rows = [
-      np.concatenate([one[str(layer)].flatten(0, 1).numpy() for one in read])
+      np.concatenate(
+        [one[str(layer)].flatten(0, 1).float().numpy() for one in read]
+      )
       for layer in layers
     ]
     count = len(rows[0])

@@ -17,12 +17,16 @@ from experiments.benchmarks import contestant
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the answering of all questions."""
+  """Returns the answering by the model in a folder."""
   del name
-  asked = contestant.read(folder)
-  model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+  model = transformers.AutoModelForCausalLM.from_pretrained(
     folder / 'model', dtype=torch.float32
   ).eval()
+  return compete(model, contestant.read(folder))
+
+
+def compete(model: Any, asked: contestant.Arrays) -> contestant.Contestant:
+  """Returns the answering of all questions."""
   new, size = int(asked['new']), int(asked['batch'])
   end = int(asked['end_id'])
   order = np.argsort(asked['length'], kind='stable')
@@ -40,14 +44,14 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
         mask[row, longest - own :] = 1
       with torch.inference_mode():
         made = model.generate(
-          ids,
-          attention_mask=mask,
+          ids.to(model.device),
+          attention_mask=mask.to(model.device),
           max_new_tokens=new,
           do_sample=False,
           eos_token_id=end,
           pad_token_id=max(end, 0),
         )
-      said = made[:, longest:].numpy()
+      said = made[:, longest:].cpu().numpy()
       answers[chosen, : said.shape[1]] = said
     return answers
 

@@ -17,8 +17,6 @@ import transformers
 
 from experiments.benchmarks import contestant
 
-_BATCH = 16
-
 
 class _Examples(torch.utils.data.Dataset):
   """Tokens and labels of examples."""
@@ -51,18 +49,39 @@ def _collate(examples: list[dict[str, torch.Tensor]]) -> dict[str, Any]:
   }
 
 
+def without_adapter(model: Any) -> None:
+  """Takes out what PEFT put into a model."""
+  layers = [
+    (name, module.get_base_layer())
+    for name, module in model.named_modules()
+    if isinstance(module, peft.tuners.lora.LoraLayer)
+  ]
+  for name, base in layers:
+    model.set_submodule(name, base)
+  if layers:
+    del model.peft_config
+
+
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns an epoch of training."""
-  asked = contestant.read(folder)
-  examples = _Examples(asked)
-  model: Any = transformers.AutoModelForCausalLM.from_pretrained(
+  """Returns the training of the model in a folder."""
+  model = transformers.AutoModelForCausalLM.from_pretrained(
     folder / 'model', dtype=torch.float32
   )
+  return compete(model, contestant.read(folder), folder, name)
+
+
+def compete(
+  model: Any, asked: contestant.Arrays, folder: pathlib.Path, name: str
+) -> contestant.Contestant:
+  """Returns an epoch of training."""
+  examples, device = _Examples(asked), model.device
   compared: dict[str, float] = {}
   few = _collate([examples[i] for i in range(int(asked['compared']))])
-  loss = model(**few).loss
+  rank = int(asked['rank'])
+  with torch.set_grad_enabled(not rank):
+    loss = model(**{key: value.to(device) for key, value in few.items()}).loss
   compared['loss'] = loss.item()
-  if rank := int(asked['rank']):
+  if rank:
     model = peft.get_peft_model(
       model,
       peft.LoraConfig(
@@ -80,13 +99,14 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
     model,
     transformers.TrainingArguments(
       output_dir=str(folder / name),
-      per_device_train_batch_size=_BATCH,
+      per_device_train_batch_size=int(asked['batch']),
       num_train_epochs=1,
       learning_rate=1e-5,
       lr_scheduler_type='constant',
       max_grad_norm=1.0,
       train_sampling_strategy='group_by_length' if grouped else 'random',
-      use_cpu=True,
+      use_cpu=device.type == 'cpu',
+      bf16=model.dtype == torch.bfloat16,
       report_to='none',
       save_strategy='no',
       logging_strategy='no',
@@ -100,6 +120,8 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
 
   def run() -> None:
     trainer.train()
+    if device.type == 'cuda':
+      torch.cuda.synchronize()
 
   def results(_: None) -> contestant.Arrays:
     found = {'count': answers, **compared}

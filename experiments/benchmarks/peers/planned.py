@@ -19,15 +19,17 @@ from experiments.benchmarks import contestant
 
 def _attend(layer: Any, query: Any, key: Any, value: Any, seen: Any) -> Any:
   mixed = torch.nn.functional.scaled_dot_product_attention(
-    *(query, key, value), attn_mask=seen[:, None]
+    *(query, key, value),
+    attn_mask=seen[:, None],
+    enable_gqa=key.shape[1] < query.shape[1],
   )
   batch, heads, length, width = mixed.shape
   mixed = mixed.transpose(1, 2).reshape(batch, length, heads * width)
   return layer.self_attn.o_proj(mixed)
 
 
-def _causal(length: int, rows: int) -> Any:
-  seen = torch.ones(length, length, dtype=torch.bool).tril()
+def _causal(length: int, rows: int, device: Any) -> Any:
+  seen = torch.ones(length, length, dtype=torch.bool, device=device).tril()
   return seen.expand(rows, -1, -1)
 
 
@@ -47,12 +49,19 @@ def _mlp(layer: Any, x: Any) -> Any:
 
 
 def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
-  """Returns the sweep as planned."""
+  """Returns the sweep of the model in a folder."""
   del name
-  asked = {k: torch.tensor(v) for k, v in contestant.read(folder).items()}
   model = transformers.AutoModelForCausalLM.from_pretrained(
     folder / 'model', dtype=torch.float32
   ).eval()
+  return compete(model, contestant.read(folder))
+
+
+def compete(model: Any, given: contestant.Arrays) -> contestant.Contestant:
+  """Returns the sweep as planned."""
+  device = model.device
+  asked = {k: torch.tensor(v, device=device) for k, v in given.items()}
+  asked['vector'] = asked['vector'].to(model.dtype)
   layers, width = model.model.layers, model.config.head_dim
   tokens, length = asked['tokens'], asked['length']
   count, padded = tokens.shape
@@ -62,12 +71,10 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
 
   def clean() -> tuple[list[Any], list[Any], list[Any]]:
     """Streams before each layer, keys and values, of whole prompts."""
-    place = torch.arange(padded).expand(count, padded)
+    place = torch.arange(padded, device=device).expand(count, padded)
     x = model.model.embed_tokens(tokens)
     turn = model.model.rotary_emb(x, place)
-    seen = (
-      torch.ones(padded, padded, dtype=torch.bool).tril().expand(count, -1, -1)
-    )
+    seen = _causal(padded, count, device)
     streams, keys, values = [], [], []
     for layer in layers:
       streams.append(x)
@@ -82,9 +89,10 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
   def tail(kept: Any, begin: int, size: int, cells: Any) -> Any:
     """Logits of cells, from a layer and a number of positions on."""
     streams, keys, values = kept
-    prompt, rows = asked['prompt'][cells], torch.arange(len(cells))
+    prompt = asked['prompt'][cells]
+    rows = torch.arange(len(cells), device=device)
     first = (length[prompt] - size).clamp(min=0)
-    place = first[:, None] + torch.arange(size)
+    place = first[:, None] + torch.arange(size, device=device)
     last = length[prompt] - 1 - first
     at = asked['position'][cells] - first
     x = streams[begin][prompt[:, None], place]
@@ -97,11 +105,9 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
 
     x = write(x, begin)
     turn = model.model.rotary_emb(x, place)
-    before = torch.arange(padded)[None, None] < first[:, None, None]
-    own = (
-      torch.ones(size, size, dtype=torch.bool).tril().expand(len(rows), -1, -1)
-    )
-    seen = torch.cat([before.expand(-1, size, -1), own], -1)
+    before = torch.arange(padded, device=device)[None, None]
+    before = (before < first[:, None, None]).expand(-1, size, -1)
+    seen = torch.cat([before, _causal(size, len(rows), device)], -1)
     for index in range(begin, len(layers)):
       layer = layers[index]
       h = layer.input_layernorm(x)
@@ -131,11 +137,11 @@ def prepare(folder: pathlib.Path, name: str) -> contestant.Contestant:
         cells = cells[cells >= 0]
         made.append(tail(kept, begin, size, cells).topk(2))
         order.append(cells)
-    top = torch.cat([one.values for one in made]).numpy()
+    top = torch.cat([one.values for one in made]).float().cpu().numpy()
     return {
       'count': np.array(len(top)),
-      'cells': torch.cat(order).numpy(),
-      'token': torch.cat([one.indices[:, 0] for one in made]).numpy(),
+      'cells': torch.cat(order).cpu().numpy(),
+      'token': torch.cat([one.indices[:, 0] for one in made]).cpu().numpy(),
       'margin': top[:, 0] - top[:, 1],
     }
 

@@ -1,0 +1,337 @@
+# Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
+r"""Runs contests on an accelerator: a random model of 8B weights in bfloat16.
+
+  pip install -e '.[reference]' accelerate
+  python -m experiments.benchmarks.accelerator --workdir=/dev/shm/contests
+
+needs a GPU with room for the weights three times, and PyTorch that can use it.
+Both sides are in one process, on the same device and weights, and take turns
+after a first run each, whose results are compared. What was found is kept in
+experiments/results/contests and told in docs/performance.md; a share of the
+peak (MFU) counts the operations that no program can do without, so that
+padding, recomputation and what a plan leaves undone are not to its credit.
+`--shape=tiny` is for trying it on a CPU.
+"""
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import importlib.metadata
+import json
+import os
+import pathlib
+import statistics
+import time
+from typing import Any
+
+# Of the device's memory PyTorch needs a part, too.
+os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+
+from absl import app
+from absl import flags
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.benchmarks import capturing
+from experiments.benchmarks import contestant
+from experiments.benchmarks import decoding
+from experiments.benchmarks import fine_tuning
+from experiments.benchmarks import kernels
+from experiments.benchmarks import patch_sweep
+from experiments.benchmarks import table
+from experiments.benchmarks.peers import capturing as peer_capturing
+from experiments.benchmarks.peers import decoding as peer_decoding
+from experiments.benchmarks.peers import fine_tuning as peer_fine_tuning
+from experiments.benchmarks.peers import patching as peer_patching
+from experiments.benchmarks.peers import planned as peer_planned
+from experiments.benchmarks.peers import shared
+from selfexplain_jax.compiled import chips
+from selfexplain_jax.distributed import mesh as mesh_lib
+from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.models import decoder
+from selfexplain_jax.models import flops
+from selfexplain_jax.models import fused_attention
+from selfexplain_jax.models import presets
+
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'For dumps; best in memory.', required=True
+)
+_SHAPE = flags.DEFINE_enum('shape', '8b', ['8b', 'tiny'], 'Of the model.')
+_ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed runs.', lower_bound=1)
+_CONTESTS = flags.DEFINE_list('contests', [], 'Which; all by default.')
+_PROFILE = flags.DEFINE_bool('profile', False, 'Print kernels of our runs.')
+
+_OURS = 'selfexplain_jax'
+_SHAPES = {
+  '8b': presets.shape('llama3_1_8b'),
+  'tiny': config_lib.DecoderConfig(
+    *(512, 64, 4, 4, 2, 16, 128),
+    tied=False,
+    dtype='bfloat16',
+    parameter_dtype='bfloat16',
+  ),
+}
+_LENGTH = 16  # Tokens of the longest prompt that is patched.
+_COMPILING = 3e13  # Operations of a sweep that a program fewer is worth.
+_EXAMPLES = {'8b': 768, 'tiny': 32}
+_PROMPTS = {'8b': 128, 'tiny': 32}  # Whose activations are dumped.
+_ROWS = 16  # Of a step of training, 256 tokens each.
+
+# In bfloat16 both sides round: margins, rows by their greatest value, losses.
+_MARGIN, _ROW, _LOSS = 0.25, 0.1, 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contest:
+  """One contest.
+
+  Attributes:
+    unit: of what is done, in the plural.
+    ours: makes our side.
+    peers: make each peer's, and the least ratio that is aimed for, if any.
+    different: how many of a peer's results are not ours.
+    needed: operations of one of what is done, at least, given our results.
+  """
+
+  unit: str
+  ours: Callable[[], contestant.Contestant]
+  peers: dict[str, tuple[Callable[[], contestant.Contestant], float | None]]
+  different: Callable[[contestant.Arrays, contestant.Arrays], int]
+  needed: Callable[[contestant.Arrays], float]
+
+
+def _sweep(
+  model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
+) -> _Contest:
+  asked = patch_sweep.ask(model, _LENGTH, _COMPILING)
+
+  def peer(name: str) -> contestant.Contestant:
+    return peer_patching.compete(torch_model, asked, name, folder)
+
+  return _Contest(
+    'cells',
+    lambda: patch_sweep.compete(model, asked, mesh_lib.make_mesh()),
+    {
+      'pytorch_loop': (lambda: peer('pytorch_loop'), 10.0),
+      'pytorch_batched': (lambda: peer('pytorch_batched'), 2.5),
+      'pytorch_layered': (lambda: peer('pytorch_layered'), 2.5),
+      'pytorch_planned': (
+        lambda: peer_planned.compete(torch_model, asked),
+        None,
+      ),
+    },
+    lambda ours, theirs: patch_sweep.different(ours, theirs, _MARGIN),
+    lambda ours: float(ours['needed']),
+  )
+
+
+def _dump(
+  model: decoder.Decoder,
+  torch_model: Any,
+  folder: pathlib.Path,
+  layers: tuple[int, ...],
+) -> _Contest:
+  config, mesh = model.config, mesh_lib.make_mesh()
+  prompts = _PROMPTS[_SHAPE.value] * (4 if len(layers) == 1 else 1)
+  asked = capturing.ask(model, prompts, layers)
+  length = asked['tokens'].shape[1]
+  share = (max(layers) + 1) / config.layers  # Nothing after it is wanted.
+  needed = share * flops.blocks(config, prompts, length)
+  rows = prompts * len(asked['positions'])
+
+  def ours(name: str) -> contestant.Contestant:
+    return capturing.compete(model, asked, mesh, folder, name)
+
+  return _Contest(
+    'rows',
+    lambda: ours(_OURS),
+    {
+      'forward_only': (lambda: ours('forward_only'), 0.9),
+      'hidden_states': (
+        lambda: peer_capturing.compete(
+          torch_model.model, asked, folder / 'hidden_states'
+        ),
+        1.0 if len(layers) > 1 else 1.5,
+      ),
+    },
+    lambda ours, theirs: capturing.different(ours, theirs, _ROW),
+    lambda _: needed / rows,
+  )
+
+
+def _answers(
+  model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
+) -> _Contest:
+  del folder
+  asked = decoding.ask(model, ends=False)
+  return _Contest(
+    'answers',
+    lambda: decoding.compete(model, asked, mesh_lib.make_mesh()),
+    {'generate': (lambda: peer_decoding.compete(torch_model, asked), 2.0)},
+    decoding.different,
+    lambda ours: float(ours['operations']),
+  )
+
+
+def _tuning(
+  model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
+) -> _Contest:
+  asked = fine_tuning.ask(model, True, _EXAMPLES[_SHAPE.value])
+  mesh = mesh_lib.make_mesh()
+
+  def needed(_: contestant.Arrays) -> float:
+    total = sum(
+      flops.training(
+        *(model.config, 1, length, int(asked['rank'])), answers=answers
+      )
+      for length, answers in zip(asked['length'], asked['answer'], strict=True)
+    )
+    return float(total / np.sum(asked['answer']))
+
+  def peer(name: str) -> contestant.Contestant:
+    peer_fine_tuning.without_adapter(torch_model)
+    return peer_fine_tuning.compete(torch_model, asked, folder, name)
+
+  def ours(remat: str = 'products', rows: int = _ROWS) -> contestant.Contestant:
+    return fine_tuning.compete(
+      decoder.with_config(model, remat=remat),
+      {**asked, 'rows': np.array(rows)},
+      mesh,
+    )
+
+  return _Contest(
+    'answer tokens',
+    ours,
+    {
+      'trainer_padded': (lambda: peer('trainer_padded'), 1.5),
+      'trainer_grouped': (lambda: peer('trainer_grouped'), 1.2),
+      f'{2 * _ROWS}_rows': (lambda: ours(rows=2 * _ROWS), None),
+      # Last, as it takes most of the memory.
+      'remat_none': (lambda: ours('none'), None),
+    },
+    lambda ours, theirs: fine_tuning.different(ours, theirs, _LOSS),
+    needed,
+  )
+
+
+def _contests(
+  model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
+) -> Iterator[tuple[str, Callable[[], _Contest]]]:
+  """Yields contests; the last one leaves an adapter in PyTorch's model."""
+  layers = model.config.layers
+  every, middle = tuple(range(layers)), (layers // 2 - 1,)
+  given = model, torch_model, folder
+  yield 'patch_sweep', lambda: _sweep(*given)
+  yield 'capturing_all', lambda: _dump(*given, every)
+  yield 'capturing_middle', lambda: _dump(*given, middle)
+  yield 'decoding', lambda: _answers(*given)
+  yield 'fine_tuning_lora', lambda: _tuning(*given)
+
+
+def _timed(side: contestant.Contestant) -> tuple[float, Any]:
+  started = time.perf_counter()
+  made = side.run()
+  return time.perf_counter() - started, made
+
+
+def _compete(contest: _Contest, peak: float | None) -> dict[str, Any]:
+  """Runs a contest of us with each peer."""
+  ours = contest.ours()
+  first, made = _timed(ours)
+  mine = ours.results(made)
+  print(f'  first run of ours: {first:.1f} s', flush=True)
+  if _PROFILE.value:
+    print(kernels.table(ours.run), flush=True)
+  needed = contest.needed(mine)
+  found: dict[str, Any] = {}
+  for name, (make, bar) in contest.peers.items():
+    theirs = make()
+    first, made = _timed(theirs)
+    results = theirs.results(made)
+    seconds: dict[str, list[float]] = {_OURS: [], name: []}
+    for _ in range(_ROUNDS.value):
+      seconds[_OURS].append(_timed(ours)[0])
+      seconds[name].append(_timed(theirs)[0])
+    counts = {_OURS: mine['count'], name: results['count']}
+    rates = {
+      side: [float(f'{counts[side] / one:.4g}') for one in each]
+      for side, each in seconds.items()
+    }
+    middle = {side: statistics.median(each) for side, each in rates.items()}
+    found[name] = one = {
+      'unit': contest.unit,
+      'rates': rates,
+      'ratio': middle[_OURS] / middle[name],
+      'bar': bar,
+      'different': contest.different(mine, results),
+      'notes': {
+        key: float(value)
+        for key, value in mine.items()
+        if not value.ndim and key not in ('count', 'operations')
+      },
+      'shares': {
+        side: needed * rate / peak for side, rate in middle.items() if peak
+      },
+      'versions': {
+        p: importlib.metadata.version(p)
+        for p in ('jax', 'jaxlib', 'torch', 'transformers')
+      },
+      'machine': jax.devices()[0].device_kind,
+    }
+    shares = ', '.join(f'{s:.1%}' for s in one['shares'].values())
+    print(
+      f'  {name}: {middle[_OURS]:g} over {middle[name]:g} {contest.unit}/s is '
+      f'{one["ratio"]:.2f}; of the peak {shares}; {one["different"]} of '
+      f'{results["count"]} differ; first run {first:.1f} s',
+      flush=True,
+    )
+  return found
+
+
+def _products(size: int) -> float:
+  """Operations per second of a large product of matrices."""
+  left, right = jax.random.normal(
+    jax.random.key(0), (2, size, size), jnp.bfloat16
+  )
+  multiply = jax.jit(jnp.matmul)
+  jax.block_until_ready(multiply(left, right))
+  started = time.perf_counter()
+  for _ in range(20):
+    made = multiply(left, right)
+  jax.block_until_ready(made)
+  return 20 * 2 * size**3 / (time.perf_counter() - started)
+
+
+def main(argv: list[str]) -> None:
+  """Runs the contests and prints a line for each."""
+  del argv
+  device = jax.devices()[0]
+  tiny = _SHAPE.value == 'tiny'
+  peak = 1e12 if tiny else chips.peak(device.device_kind)
+  rate = _products(256 if tiny else 8192)
+  print(f'{device.device_kind}: products at {rate / 1e12:.0f} TFLOP/s')
+  mesh = mesh_lib.make_mesh(devices=[device])
+  shape = _SHAPES[_SHAPE.value]
+  kind = fused_attention.fastest(device, shape.dtype)
+  model = decoder.initialize(
+    dataclasses.replace(shape, attention=kind), jax.random.key(0), mesh
+  )
+  torch_model = shared.model(model)
+  folder = pathlib.Path(_WORKDIR.value)
+  folder.mkdir(parents=True, exist_ok=True)
+  for name, make in _contests(model, torch_model, folder):
+    if name not in (_CONTESTS.value or [name]):
+      continue
+    print(name, flush=True)
+    found = _compete(make(), peak)
+    for one in found.values():
+      one['notes']['products'] = rate
+    if not tiny:
+      kept = table.RESULTS / f'accelerator_{name}.json'
+      kept.write_text(json.dumps(found, indent=1))
+  if not tiny:
+    table.write()
+
+
+if __name__ == '__main__':
+  app.run(main)
