@@ -28,8 +28,8 @@ _OPERATIONS_PER_SECOND = {'cpu': 3e10, 'gpu': 5e13, 'tpu': 3e13}
 # Tokens that take as long to work on as getting weights out of the main memory.
 # Of accelerators operations over bytes per second, of bfloat16, for each time
 # that weights move: a GPU's loop first copies those of a layer out of their
-# stack. On an H200, batches of 550 tokens of an 8B model left two thirds of what
-# its products can do unused.
+# stack. On an H200, batches of 550 tokens of an 8B model left two thirds of
+# what its products can do unused.
 _READING_TOKENS = {'cpu': 16, 'gpu': 512, 'tpu': 256}
 # That a program takes to compile: what runs on CPUs is small.
 _COMPILING_SECONDS = {'cpu': 1, 'gpu': 20, 'tpu': 20}
