@@ -47,6 +47,7 @@ def run(
     row_length=2,
     checkpoint_every=1,
     quoted_ids=0,
+    named_layers=0,
   )
   accumulation.check(config.accumulate, batch=config.batch)
   loop.check_restore(config.restore_from)
@@ -59,7 +60,8 @@ def run(
   corpus = pretraining.Corpus(**config.world)
   # It may explain a model without texts, whose tokens it then has to name.
   ids = (f't{i}' for i in range(config.quoted_ids))
-  tokenizer = corpus.tokenizer([*table.words(config.model.layers), *ids])
+  layers = max(config.model.layers, config.named_layers)
+  tokenizer = corpus.tokenizer([*table.words(layers), *ids])
   shape = config_lib.DecoderConfig(
     vocabulary=tokenizer.vocab_size, remat=config.remat, **config.model
   )

@@ -35,6 +35,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
   },
   'pretrain_target': {
     'accumulate': 1,
+    'named_layers': 0,
     'profile': {'steps': 0},
     'quoted_ids': 0,
     'remat': 'full',

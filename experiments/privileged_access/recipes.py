@@ -60,6 +60,27 @@ class Recipes:
       config = tiny
     return Recipe(which, 'pretrain_target', config)
 
+  def shaped(self, which: str, **fields: int) -> Recipe:
+    """A pretrained model like another, of another shape.
+
+    Args:
+      which: the other, as of `model`.
+      **fields: of its shape. With another `width` it has as many heads more or
+        fewer, and an MLP wider or narrower in proportion; with other `layers`
+        it can still be asked about those of the other.
+    """
+    like = self.model(which)
+    config = like.config.copy_and_resolve_references()
+    if width := fields.get('width'):
+      fields['heads'] = fields['kv_heads'] = width // config.model.head_width
+      fields['mlp_width'] = config.model.mlp_width * width // config.model.width
+    if 'layers' in fields and fields['layers'] != config.model.layers:
+      config.named_layers = config.model.layers
+    config.model.update(fields)
+    if config.to_dict() == like.config.to_dict():
+      return like
+    return Recipe(f'{which}_shaped', 'pretrain_target', config)
+
   def reshaped(self, which: str, form: str) -> Recipe:
     """A pretrained model in another form.
 
@@ -93,8 +114,21 @@ class Recipes:
     )
 
   @functools.cache  # noqa: B019
-  def explanations(self, task: str, target: str, examples: int = 0) -> Recipe:
-    """An explanation set, or one of the first so many training records."""
+  def explanations(
+    self,
+    task: str,
+    target: str,
+    examples: int = 0,
+    blocks: tuple[tuple[int, int], ...] = (),
+  ) -> Recipe:
+    """An explanation set.
+
+    Args:
+      task: the question type.
+      target: which model it is about.
+      examples: how many training records of it are kept, the first; 0 for all.
+      blocks: of layers that are patched; the usual ones if empty.
+    """
     inputs = {'target': Source(self.model(target), 'model')}
     match task:
       case 'features':
@@ -108,8 +142,10 @@ class Recipes:
             dict(inputs),
           )
         )
-    name = f'{task}_{target}'
-    whole = Recipe(name, 'make_explanations', self._config(task), inputs)
+    name, config = f'{task}_{target}', self._config(task)
+    if blocks:
+      config.blocks = blocks
+    whole = Recipe(name, 'make_explanations', config, inputs)
     if not examples:
       return whole
     fewer = ml_collections.ConfigDict(dict(source='', examples=examples))
@@ -122,6 +158,7 @@ class Recipes:
     target: str,
     initial: Recipe,
     fields: Mapping[str, Any],
+    blocks: tuple[tuple[int, int], ...] = (),
   ) -> Recipe:
     """An explainer.
 
@@ -130,6 +167,7 @@ class Recipes:
       target: which model is explained.
       initial: the model that it starts from.
       fields: of the config, which differ from `experiments.explainer`.
+      blocks: of layers that it is trained to explain; the usual ones if empty.
     """
     config = explainer.get_config()
     if self.size == 'test':
@@ -138,7 +176,9 @@ class Recipes:
     inputs = {
       'initial': Source(initial, 'model'),
       **{
-        f'explanations.{task}': Source(self.explanations(task, target))
+        f'explanations.{task}': Source(
+          self.explanations(task, target, blocks=blocks)
+        )
         for task in tasks
       },
     }

@@ -31,7 +31,6 @@ from selfexplain_jax.studies import matrix
 from selfexplain_jax.studies import results as results_lib
 from selfexplain_jax.studies import scaling
 from selfexplain_jax.studies import study
-from selfexplain_jax.studies import sums as sums_lib
 
 NAME = 'starts'
 SIZES = (100, 300, 1000, 3000, 10_000, 0)  # 0 is for all that there are.
@@ -40,6 +39,7 @@ ARMS = {'self': 'target', 'twin': 'twin', 'stranger': 'stranger'}
 TASK = 'patching'
 _TARGET = 'target'
 _METRICS = ('exact_match', 'exact_match_changed', 'macro_f1')
+_FACTS = ('arm', 'examples', 'seed')
 _LOOKS = 4  # On the validation split, in a run.
 
 
@@ -104,7 +104,9 @@ def collect(
     panels,
     bands,
   )
-  table = pa.Table.from_pylist([_row(result) for result in done])
+  table = pa.Table.from_pylist(
+    [results_lib.row(result, matrix.OWN, _FACTS) for result in done]
+  )
   about = (__doc__ or '').split('\n\n')
   return study.Collected(
     summary,
@@ -152,23 +154,6 @@ def _metric(metric: str, found: dict) -> dict:
       for arm, curve in curves.items()
       if 'self' in curves and arm != 'self'
     },
-  }
-
-
-def _row(result: results_lib.Result) -> dict:
-  """A run in the table."""
-  figures = {
-    metric: sums_lib.value(metric, sums)
-    for metric, sums in result.sums[matrix.OWN].items()
-  }
-  return {
-    'run': result.digest[:16],
-    'arm': result.facts['arm'],
-    'examples': result.examples,
-    'seed': result.facts['seed'],
-    **figures,
-    'validation': result.validation,
-    'minutes': result.minutes,
   }
 
 

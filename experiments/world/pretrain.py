@@ -36,6 +36,9 @@ def get_config(which: str = 'target') -> ml_collections.ConfigDict:
   # Token ids of another model that the vocabulary has words for, `t0` and so
   # on: an explainer of one without texts is asked in them.
   config.quoted_ids = 0
+  # Layers that the vocabulary has numbers for, at least those of the model
+  # itself: an explainer of a deeper one is asked about them.
+  config.named_layers = 0
   config.model = dict(
     width=128,
     layers=6,

@@ -16,6 +16,7 @@ def render(
   summary: Mapping[str, Any],
   metrics: Sequence[str],
   runs: Sequence[Mapping[str, Any]],
+  scores: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
 ) -> str:
   """Returns the page, the same bytes for the same input.
 
@@ -26,6 +27,7 @@ def render(
     summary: of each metric `curves`, `fits` and `ratios`; and `undone`.
     metrics: which, the first one first.
     runs: the table of runs.
+    scores: tables by title: by row and column what stands there.
   """
   return page.template('study.html.j2').render(
     title=title,
@@ -49,6 +51,7 @@ def render(
       }
       for metric in metrics
     ],
+    scores=scores or {},
     columns=list(runs[0]) if runs else [],
     runs=[
       {
@@ -58,6 +61,45 @@ def render(
       for run in runs
     ],
   )
+
+
+def scores(
+  block: Mapping[str, Any], metrics: Sequence[str]
+) -> dict[str, dict[str, str]]:
+  """Returns the table of what `studies.matrix.block` compared.
+
+  Args:
+    block: arms of which each but the first is tested against the first.
+    metrics: which; of the first one differences are told, too.
+
+  Returns:
+    By arm and column, figures with their 95% intervals.
+  """
+  first, *_ = block['rows']
+  compared = any(f'_minus_{first}' in name for name in block['tests'])
+  table: dict[str, dict[str, str]] = {}
+  for arm, figures in block['rows'].items():
+    table[arm] = cells = {
+      wording.plain(metric): _estimate(figures[metric]) for metric in metrics
+    }
+    columns = {'minus shuffled vectors': f'{arm}_minus_shuffled'}
+    if compared:
+      columns[f'minus {first}'] = f'{arm}_minus_{first}'
+    for column, name in columns.items():
+      test = block['tests'].get(name, {}).get(metrics[0])
+      cells[f'{wording.plain(metrics[0])} {column}'] = (
+        f'{_estimate(test, "+")}, {numbers.p_value(test["p"])}' if test else ''
+      )
+  return table
+
+
+def _estimate(estimate: Mapping[str, Any], sign: str = '') -> str:
+  """A value with its interval, in thousandths."""
+  if estimate['value'] is None:
+    return '–'
+  ends = numbers.bounds(estimate)
+  told = f'{estimate["value"]:{sign}.3f}'
+  return told if ends is None else f'{told} [{ends[0]:.3f}, {ends[1]:.3f}]'
 
 
 def _fit(fit: Mapping[str, Any]) -> str:

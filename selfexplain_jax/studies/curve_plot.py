@@ -34,6 +34,42 @@ Points = Sequence[Mapping[str, Any]]
 
 
 @matplotlib.rc_context(_STYLE)
+def dots(
+  description: str, panels: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> str:
+  """Draws panels with a dot and its interval for each of several kinds.
+
+  Args:
+    description: what it shows, for those who do not see it.
+    panels: by what it shows and kind, an estimate with `value` and `ci95`; the
+      same kinds in all.
+
+  Returns:
+    An svg element.
+  """
+  kinds = list(next(iter(panels.values())))
+  figure = figure_lib.Figure(
+    figsize=(4.4 * len(panels), 1.1 + 0.35 * len(kinds)), layout='constrained'
+  )
+  places = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+  colour, marker = _LINES[0]
+  for axes, (title, estimates) in zip(places, panels.items(), strict=True):
+    for row, estimate in enumerate(estimates.values()):
+      if estimate['value'] is not None:
+        axes.plot(estimate['value'], row, color=colour, marker=marker)
+      if (ends := numbers.bounds(estimate)) is not None:
+        axes.plot(ends, (row, row), color=colour, linewidth=1)
+    axes.set_yticks(range(len(kinds)), [wording.plain(kind) for kind in kinds])
+    axes.set_xlim(left=min(0, axes.dataLim.xmin))
+    axes.set_xlabel(wording.plain(title))
+    axes.grid(color='#dddddd', linewidth=0.8, axis='x')
+    axes.set_axisbelow(True)
+    axes.spines[['top', 'right']].set_visible(False)
+  places[0].set_ylim(len(kinds) - 0.5, -0.5)  # The first one on top.
+  return _svg(figure, description)
+
+
+@matplotlib.rc_context(_STYLE)
 def curves(
   description: str,
   panels: Mapping[str, Mapping[str, Points]],
@@ -98,6 +134,10 @@ def curves(
   if len(places):
     names = [wording.plain(arm) for arm in styles]
     places[0].legend([lines[arm] for arm in styles], names, frameon=False)
+  return _svg(figure, description)
+
+
+def _svg(figure: figure_lib.Figure, description: str) -> str:
   content = io.StringIO()
   nothing = dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
   figure.savefig(content, format='svg', metadata=nothing)

@@ -5,7 +5,7 @@ HASH is of all that determines the result (`studies.recipe`). A result can be
 kept in the repository, and its run is then never repeated, by whichever study.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -50,6 +50,28 @@ class Result:
       'sums': {arm: sums_lib.to_json(sums) for arm, sums in self.sums.items()},
     }
     files.write_json(_file(directory, self.digest), content)
+
+
+def row(result: Result, arm: str, facts: Sequence[str]) -> dict[str, Any]:
+  """Returns a run as a row of a table.
+
+  Args:
+    result: of the run.
+    arm: of its evaluation, whose figures are in the row.
+    facts: which of the run's are; `examples` are those that it learnt from.
+  """
+  figures = {
+    metric: sums_lib.value(metric, sums)
+    for metric, sums in result.sums[arm].items()
+  }
+  told = {**result.facts, 'examples': result.examples}
+  return {
+    'run': result.digest[:_NAME],
+    **{fact: told[fact] for fact in facts},
+    **figures,
+    'validation': result.validation,
+    'minutes': result.minutes,
+  }
 
 
 def read(directory: files.PathLike, digest: str) -> Result | None:
