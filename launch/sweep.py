@@ -37,6 +37,7 @@ from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax.distributed import hosts
 from selfexplain_jax.models import config as config_lib
+from selfexplain_jax.studies import commands
 from selfexplain_jax.studies import derived
 from selfexplain_jax.studies import results as results_lib
 from selfexplain_jax.studies import study as study_lib
@@ -53,12 +54,33 @@ _STAGES = {
   'train_explainer': train_explainer.run,
 }
 
+# What their configs differ from by flags; of explanation sets by task.
+_BASES = {
+  'dump_activations': 'experiments/world/dump.py',
+  'evaluate_fidelity': 'experiments/evaluation.py',
+  'features': 'experiments/features/explanations.py',
+  'patching': 'experiments/patching/explanations.py',
+  'ablation': 'experiments/ablation/explanations.py',
+  'pretrain_target': 'experiments/world/pretrain.py:target',
+  'train_dictionary': 'experiments/features/dictionary.py',
+  'train_explainer': 'experiments/explainer.py',
+}
+
 _LIST = flags.DEFINE_bool(
   'list', False, 'Print the runs, and which are done, and stop.'
 )
 
 _COLLECT = flags.DEFINE_bool(
   'collect', False, 'Run nothing, and collect the results that there are.'
+)
+
+_COMMANDS = flags.DEFINE_string(
+  'commands',
+  None,
+  'Print a command for each stage of the runs without a result, in order, for '
+  'machines that no sweep runs on, and stop; this is what each begins with, '
+  'such as "python -m launch." or "launch/pods/tpu_vm.sh --name=N … -- ". '
+  'Afterwards a sweep in the same workdir finds them done, and collects.',
 )
 
 
@@ -88,6 +110,12 @@ def run(
         ' one of them'
       )
     print(_listed(plan(results), results))
+    return
+  if _COMMANDS.value is not None:
+    to_do = (r for r in plan(results).runs if results.of(r) is None)
+    evaluations = (one.evaluation for one in to_do)
+    for line in commands.lines(evaluations, workdir, _COMMANDS.value, _BASES):
+      print(line)
     return
   failed = {}
   if not _COLLECT.value:

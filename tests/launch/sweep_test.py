@@ -19,12 +19,14 @@ from selfexplain_jax.studies import study as study_lib
 from tests.launch import binaries
 
 _CONFIG = '--config=experiments/privileged_access/study.py'
+_STARTS = '--config=experiments/scaling/starts.py:test'
 _W = '--workdir=/nowhere/out'
 
 
 class CommandLineTest(absltest.TestCase):
   def test_what_it_says_and_exits_with(self):
-    listed, sized, *wrong = binaries.run(
+    told, listed, sized, *wrong = binaries.run(
+      ['launch.sweep', _W, _STARTS, '--commands=python -m launch.'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--list'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--dry_run'],
       ['launch.sweep', _W, f'{_CONFIG}:nothing'],
@@ -34,7 +36,11 @@ class CommandLineTest(absltest.TestCase):
       ['launch.sweep', _W, f'{_CONFIG}:test', '--config.steps=0'],
       ['launch.sweep', _W, '--config=experiments/scaling/examples.py:no'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--list', '--collect'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--commands='],
     )
+    self.assertEqual(told.code, 0, told.stderr)
+    # Three models, a store, a set, six explainers and their evaluations.
+    self.assertLen(told.stdout.splitlines(), 3 + 1 + 1 + 2 * 6)
     self.assertEqual(listed.code, 0, listed.stderr)
     lines = listed.stdout.splitlines()
     self.assertLen(lines, 5)
@@ -56,6 +62,7 @@ class CommandLineTest(absltest.TestCase):
         'steps=0: expected at least 1',
         "no part 'no'",
         '--collect writes a summary',
+        'made by rotate, which is no binary',
       ),
       strict=True,
     ):
