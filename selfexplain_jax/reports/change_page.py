@@ -20,6 +20,14 @@ _STATIC_ROWS = 50
 # Measures of which gaps are tested.
 _TESTED = ('exact_match', 'exact_match_changed', 'macro_f1')
 
+# Measures whose questions are among the claims, and which of these they are.
+_LINKS = {
+  'exact_match': dict(right='true'),
+  'exact_match_changed': dict(right='true', changed='true'),
+  'exact_match_unchanged': dict(right='true', changed='false'),
+  'claimed_changed_rate': dict(said='changed'),
+}
+
 # Arms whose claims are shown beside those of the main arm.
 _BESIDE = ('shuffled_vector', 'stranger')
 
@@ -81,6 +89,14 @@ def render(metrics: Mapping[str, Any], predictions: pa.Table) -> str:
     definitions=wording.arms(metrics['task']),
     measures=wording.METRICS,
     tested=_TESTED,
+    links={m: page.link('claims', **fields) for m, fields in _LINKS.items()},
+    verdict_links=[
+      [
+        page.link('claims', changed=changed, said=said)
+        for said in ('unchanged', 'changed', 'neither')
+      ]
+      for changed in ('false', 'true')
+    ],
   )
 
 
@@ -167,6 +183,13 @@ def _maps(
         own['n'],
         title=task.treatments,
         difference=short == 'gain',
+        links=[
+          [
+            page.link('claims', kind=wording.plain(place), block=kind)
+            for kind in treatments
+          ]
+          for place in places
+        ],
       ),
     }
     for short, title, caption, values in drawn

@@ -71,6 +71,7 @@ def entry(
     'kind': wording.plain(row['place']),
     'block': row['treatment'],
     'changed': bool(row['changed']),
+    'said': {0: 'unchanged', 1: 'changed'}.get(row['claimed'], 'neither'),
     'before': before,
     'token': token,
     'after': after,

@@ -78,6 +78,7 @@ def render(
     beside=beside,
     definitions=wording.arms('features'),
     measures=measures,
+    links={'exact_match': page.link('features', right='true')},
     simulator=wording.simulator(metrics),
     tested=_TESTED,
   )

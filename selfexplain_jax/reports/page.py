@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib import parse
 
 import jinja2
 import pyarrow as pa
@@ -33,6 +34,16 @@ def template(name: str) -> jinja2.Template:
     plain=wording.plain,
   )
   return environment.get_template(name)
+
+
+def link(section: str, **fields: str) -> str:
+  """Returns where a link goes that chooses what a section of the page shows.
+
+  Args:
+    section: its id.
+    **fields: of the form in it, and what they are set to.
+  """
+  return f'#{section}?{parse.urlencode(fields)}'
 
 
 def by_arm(

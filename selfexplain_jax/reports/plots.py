@@ -9,6 +9,7 @@ those outside cells follow the page where it is dark.
 from collections.abc import Mapping, Sequence
 import html
 import io
+import re
 from typing import Any
 
 import matplotlib
@@ -44,6 +45,8 @@ _STYLE: dict[Any, Any] = {
   'hatch.color': '#999999',
 }
 _COLOUR_MAP = matplotlib.colormaps['cividis']
+
+_LINKED_CELL = re.compile(r'(<a xlink:href="[^"]*") target="_blank">(\s*<path)')
 
 Table = Sequence[Sequence[float | None]]
 
@@ -117,6 +120,7 @@ def heat_map(
   counts: Sequence[Sequence[int]],
   title: str = 'layers',
   difference: bool = False,
+  links: Sequence[Sequence[str]] | None = None,
 ) -> str:
   """Draws shares, or differences of shares, over places x treatments.
 
@@ -131,6 +135,7 @@ def heat_map(
     counts: numbers of records, [rows, columns].
     title: what the columns are.
     difference: whether values are differences.
+    links: where cells with records lead, [rows, columns].
 
   Returns:
     An svg element.
@@ -157,11 +162,13 @@ def heat_map(
         continue
       colour = _COLOUR_MAP((value - low) / (high - low))
       cell.set_facecolor(colour)
+      link = links[i][j] if links else None
+      cell.set_url(link)
       ink = _ON_BRIGHT if _brightness(colour) > 0.5 else _ON_DARK
       text = numbers.signed(value) if difference else f'{100 * value:.0f}%'
-      for y, size, line in (
-        (i + 0.5, 10.5, text),
-        (i + 0.82, 7.5, f'n={counts[i][j]}'),
+      for y, size, line, url in (
+        (i + 0.5, 10.5, text, link),
+        (i + 0.82, 7.5, f'n={counts[i][j]}', None),
       ):
         axes.text(
           j + 0.5,
@@ -170,6 +177,7 @@ def heat_map(
           fontsize=size,
           color=ink,
           horizontalalignment='center',
+          url=url,
         )
   axes.set_xlim(0, columns)
   axes.set_ylim(rows, 0)
@@ -201,4 +209,9 @@ def _svg(figure: figure_lib.Figure, name: str, description: str) -> str:
   for colour, meant in _THEME.items():
     svg = svg.replace(f': {colour}', f': {meant}')
   label = html.escape(description, quote=True)
-  return svg.replace('<svg ', f'<svg role="img" aria-label="{label}" ', 1)
+  # Links open no window of their own; of a cell's two, the text is one to hear.
+  svg = _LINKED_CELL.sub(r'\1 tabindex="-1" aria-hidden="true">\2', svg)
+  svg = svg.replace(' target="_blank"', '')
+  # What is within an image is not read aloud, links neither.
+  role = 'group' if '<a ' in svg else 'img'
+  return svg.replace('<svg ', f'<svg role="{role}" aria-label="{label}" ', 1)

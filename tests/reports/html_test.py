@@ -5,6 +5,7 @@ import html as html_lib
 from html import parser
 import json
 import re
+from urllib import parse
 
 from absl.testing import absltest
 import numpy as np
@@ -88,6 +89,34 @@ class ReportTest(absltest.TestCase):
       for name in ('src', 'href', 'action', 'xlink:href'):
         self.assertStartsWith(attributes.get(name) or '#', '#')
     self.assertNotIn('@import', self.text)
+
+  def test_figures_lead_to_their_claims(self):
+    page = _Page(self.text)
+    links = {
+      link
+      for _, attributes in page.found
+      for name in ('href', 'xlink:href')
+      if (link := attributes.get(name) or '').startswith('#claims?')
+    }
+    cells, others = 0, 0
+    for link in links:
+      wanted = dict(parse.parse_qsl(link.partition('?')[2]))
+      fit = [
+        claim
+        for claim in page.claims
+        if all(
+          json.dumps(claim[name]).strip('"') == value
+          for name, value in wanted.items()
+        )
+      ]
+      if 'block' in wanted:
+        cells += 1
+        self.assertNotEmpty(fit, link)  # Cells without records lead nowhere.
+      else:
+        others += 1
+    self.assertGreater(cells, 3)
+    self.assertEqual(others, 4 + 6)
+    self.assertNotIn('target="_blank"', self.text)
 
   def test_every_table_has_a_caption(self):
     page = _Page(self.text)

@@ -27,4 +27,5 @@
   form.addEventListener('reset', () => setTimeout(show));
   form.hidden = false;
   show();
+  followLinks('features', form, show);
 })();

@@ -22,7 +22,7 @@
   };
 
   const chosen = () => {
-    const wanted = ['right', 'kind', 'block', 'changed']
+    const wanted = ['right', 'kind', 'block', 'changed', 'said']
       .map((name) => [name, form.elements[name].value])
       .filter(([, value]) => value !== '');
     const words = form.elements.search.value.toLowerCase().split(/\s+/);
@@ -55,4 +55,5 @@
   byId('claims-pages').hidden = false;
   byId('claims-static').hidden = true;
   show();
+  followLinks('claims', form, restart);
 })();
