@@ -40,6 +40,8 @@ RUNTIME = (
   'tqdm>=4.67,<5',
   # For chat templates, which it renders without torch.
   'transformers>=5,<6',
+  # How objects show themselves in notebooks; flax has it, too.
+  'treescope>=0.1.10,<0.2',
   'uvicorn>=0.35,<1',
 )
 

@@ -10,6 +10,7 @@ from unittest import mock
 
 from absl.testing import absltest
 import numpy as np
+import treescope
 
 import selfexplain_jax as sx
 from selfexplain_jax import files
@@ -56,9 +57,11 @@ class LibraryTest(absltest.TestCase):
   def test_captures_and_patches_equal_the_slow_decoder(self):
     run_, _ = whole.run()
     target = sx.load(str(run_ / 'target/model'))
+    self.assertNotIn('Decoder(', treescope.render_to_text(target))
     texts = ['anna keller', 'felix farkas plays the']
     for site in ('resid_mid', 'embed'):
       found = sx.capture(target, texts, [1, 0], site)
+      self.assertIn('Decoder(', treescope.render_to_text(target))
       for n, text in enumerate(texts):
         ids = np.array(target.tokenizer.encode_prompt(text))
         _, seen = oracle.forward(target.model, ids)

@@ -18,6 +18,7 @@ runs (parquet and CSV), and a page. `:test` varies all, too small to learn
 anything.
 """
 
+from collections.abc import Mapping
 import itertools
 from typing import Any
 
@@ -111,7 +112,7 @@ def collect(
       continue
     first = next(iter(arms))
     if varied == 'layers':  # Each is asked questions of its own.
-      one = {'rows': {}, 'tests': {}}
+      one: dict[str, Any] = {'rows': {}, 'tests': {}}
       for value, seeds in arms.items():
         for part, found in matrix.block(TASK, {value: seeds}, ()).items():
           one[part] |= found
@@ -128,7 +129,7 @@ def collect(
       for metric in _METRICS
     }
     plots[varied] = plot = curve_plot.dots(f'Scores by {varied}', panels)
-    tables[varied] = table = pa.Table.from_pylist(
+    tables[f'{varied}_runs'] = table = pa.Table.from_pylist(
       [
         results_lib.row(result, matrix.OWN, ('value', 'seed'))
         for seeds in arms.values()
@@ -143,6 +144,7 @@ def collect(
       _METRICS if 'exact_match' in one else (),
       table.to_pylist(),
       scores={varied: study_page.scores(one, _METRICS)},
+      kept=f'{varied}_runs',
     )
     text += [varied, *(f'  {line}' for line in _lines(one))]
   return study.Collected(
@@ -150,7 +152,7 @@ def collect(
   )
 
 
-def _fitted(arms: dict[str, matrix.Seeds]) -> dict[str, Any]:
+def _fitted(arms: Mapping[str, matrix.Seeds]) -> dict[str, Any]:
   """Fits of scores over a number, as if it were that of examples."""
   found: dict[str, Any] = {}
   for metric in _METRICS:

@@ -17,6 +17,7 @@ def render(
   metrics: Sequence[str],
   runs: Sequence[Mapping[str, Any]],
   scores: Mapping[str, Mapping[str, Mapping[str, str]]] | None = None,
+  kept: str = 'runs',
 ) -> str:
   """Returns the page, the same bytes for the same input.
 
@@ -28,10 +29,11 @@ def render(
     metrics: which, the first one first.
     runs: the table of runs.
     scores: tables by title: by row and column what stands there.
+    kept: name of the files that have the table of runs, too.
   """
   return page.template('study.html.j2').render(
     title=title,
-    about=[' '.join(paragraph.split()) for paragraph in about],
+    about=[' '.join(p.replace('`', '').split()) for p in about],
     plot=plot,
     summary=summary,
     metrics=[
@@ -52,6 +54,7 @@ def render(
       for metric in metrics
     ],
     scores=scores or {},
+    kept=kept,
     columns=list(runs[0]) if runs else [],
     runs=[
       {

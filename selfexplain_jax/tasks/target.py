@@ -4,8 +4,10 @@
 from collections.abc import Callable
 import dataclasses
 import functools
+from typing import Any
 
 import jax
+from treescope import repr_lib
 
 from selfexplain_jax import estimate
 from selfexplain_jax.distributed import mesh as mesh_lib
@@ -57,6 +59,15 @@ class Target:
     """Returns how long it takes to run it on some tokens, roughly."""
     work = estimate.forward(self.config.weights, tokens)
     return estimate.minutes(work, self.mesh)
+
+  def __treescope_repr__(self, path: str, subtree_renderer: Any) -> Any:
+    """Shows a notebook what is there; weights once they are read."""
+    shown = {'directory': self.directory, 'config': self.config}
+    if 'model' in vars(self):
+      shown['model'] = self.model
+    return repr_lib.render_object_constructor(
+      type(self), shown, path, subtree_renderer
+    )
 
   @classmethod
   def of(

@@ -80,7 +80,7 @@ class ScalingVariationsTest(parameterized.TestCase):
       self.assertIn('saturating power law', found.pages['depth_page'])
     else:
       self.assertNotIn('early_minus_all', one['tests'])
-    self.assertEqual(found.tables[part].num_rows, 2 * len(values))
+    self.assertEqual(found.tables[f'{part}_runs'].num_rows, 2 * len(values))
     self.assertIn('minus shuffled vectors', found.pages[f'{part}_page'])
     self.assertEqual(found.plots[part].count('<svg'), 1)
 
