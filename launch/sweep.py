@@ -103,19 +103,26 @@ def run(
   def plan(found: study_lib.Results) -> study_lib.Plan:
     return module.plan(config, found)
 
+  asked = (dry_run or _LIST.value, _COLLECT.value, _COMMANDS.value is not None)
+  if sum(asked) > 1:
+    raise errors.InputError(
+      '--collect writes a summary, --commands prints commands, and --list and '
+      '--dry_run what there is to do: expected one of them'
+    )
   if dry_run or _LIST.value:
-    if _COLLECT.value:
-      raise errors.InputError(
-        '--collect writes a summary, and --list and --dry_run nothing: expected'
-        ' one of them'
-      )
     print(_listed(plan(results), results))
     return
   if _COMMANDS.value is not None:
-    to_do = (r for r in plan(results).runs if results.of(r) is None)
-    evaluations = (one.evaluation for one in to_do)
-    for line in commands.lines(evaluations, workdir, _COMMANDS.value, _BASES):
+    known = plan(results)
+    to_do = (one.evaluation for one in known.runs if results.of(one) is None)
+    for line in commands.lines(to_do, workdir, _COMMANDS.value, _BASES):
       print(line)
+    if known.later:
+      logging.warning(
+        'About %d other runs depend on the results of these: ask again when a '
+        'sweep has collected them',
+        known.later,
+      )
     return
   failed = {}
   if not _COLLECT.value:

@@ -59,6 +59,18 @@ _WORKDIR = flags.DEFINE_string(
 _SHAPE = flags.DEFINE_enum('shape', '8b', ['8b', 'tiny'], 'Of the model.')
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed runs.', lower_bound=1)
 _CONTESTS = flags.DEFINE_list('contests', [], 'Which; all by default.')
+_NAMES = (
+  'patch_sweep',
+  'capturing_all',
+  'capturing_middle',
+  'decoding',
+  'fine_tuning_lora',
+)
+flags.register_validator(
+  'contests',
+  lambda names: set(names) <= set(_NAMES),
+  f'expected some of {", ".join(_NAMES)}',
+)
 _PROFILE = flags.DEFINE_bool('profile', False, 'Print kernels of our runs.')
 
 _OURS = 'selfexplain_jax'
@@ -78,7 +90,7 @@ _PROMPTS = {'8b': 128, 'tiny': 32}  # Whose activations are dumped.
 _ROWS = 16  # Of a step of training, 256 tokens each.
 
 # In bfloat16 both sides round: margins, rows by their greatest value, losses.
-_MARGIN, _ROW, _LOSS = 0.25, 0.1, 0.01
+_MARGIN, _ROW, _LOSS = 0.25, 0.1, 0.002
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +147,13 @@ def _dump(
   prompts = _PROMPTS[_SHAPE.value] * (4 if len(layers) == 1 else 1)
   asked = capturing.ask(model, prompts, layers)
   length = asked['tokens'].shape[1]
-  share = (max(layers) + 1) / config.layers  # Nothing after it is wanted.
-  needed = share * flops.blocks(config, prompts, length)
   rows = prompts * len(asked['positions'])
+  # Nothing after the last layer is wanted, and of it at other positions than
+  # these no more than keys and values.
+  one = flops.blocks(config, prompts, length) / config.layers
+  keys = 4 * config.width * config.kv_heads * config.head_width
+  needed = (max(layers) + len(asked['positions']) / length) * one
+  needed += (prompts * length - rows) * keys
 
   def ours(name: str) -> contestant.Contestant:
     return capturing.compete(model, asked, mesh, folder, name)
@@ -221,11 +237,14 @@ def _contests(
   layers = model.config.layers
   every, middle = tuple(range(layers)), (layers // 2 - 1,)
   given = model, torch_model, folder
-  yield 'patch_sweep', lambda: _sweep(*given)
-  yield 'capturing_all', lambda: _dump(*given, every)
-  yield 'capturing_middle', lambda: _dump(*given, middle)
-  yield 'decoding', lambda: _answers(*given)
-  yield 'fine_tuning_lora', lambda: _tuning(*given)
+  makers = (
+    lambda: _sweep(*given),
+    lambda: _dump(*given, every),
+    lambda: _dump(*given, middle),
+    lambda: _answers(*given),
+    lambda: _tuning(*given),
+  )
+  yield from zip(_NAMES, makers, strict=True)
 
 
 def _timed(side: contestant.Contestant) -> tuple[float, Any]:
@@ -234,8 +253,8 @@ def _timed(side: contestant.Contestant) -> tuple[float, Any]:
   return time.perf_counter() - started, made
 
 
-def _compete(contest: _Contest, peak: float | None) -> dict[str, Any]:
-  """Runs a contest of us with each peer."""
+def _compete(contest: _Contest, peak: float | None) -> Iterator[dict[str, Any]]:
+  """Runs a contest of us with each peer; yields what is found so far."""
   ours = contest.ours()
   first, made = _timed(ours)
   mine = ours.results(made)
@@ -285,7 +304,7 @@ def _compete(contest: _Contest, peak: float | None) -> dict[str, Any]:
       f'{results["count"]} differ; first run {first:.1f} s',
       flush=True,
     )
-  return found
+    yield found
 
 
 def _products(size: int) -> float:
@@ -307,6 +326,10 @@ def main(argv: list[str]) -> None:
   del argv
   device = jax.devices()[0]
   tiny = _SHAPE.value == 'tiny'
+  if device.platform != 'gpu' and not tiny:
+    raise app.UsageError(
+      f'the device is {device.device_kind}: expected a GPU, or --shape=tiny'
+    )
   peak = 1e12 if tiny else chips.peak(device.device_kind)
   rate = _products(256 if tiny else 8192)
   print(f'{device.device_kind}: products at {rate / 1e12:.0f} TFLOP/s')
@@ -323,14 +346,13 @@ def main(argv: list[str]) -> None:
     if name not in (_CONTESTS.value or [name]):
       continue
     print(name, flush=True)
-    found = _compete(make(), peak)
-    for one in found.values():
-      one['notes']['products'] = rate
-    if not tiny:
-      kept = table.RESULTS / f'accelerator_{name}.json'
-      kept.write_text(json.dumps(found, indent=1))
-  if not tiny:
-    table.write()
+    kept = table.RESULTS / f'accelerator_{name}.json'
+    for found in _compete(make(), peak):
+      for one in found.values():
+        one['notes']['products'] = rate
+      if not tiny:
+        kept.write_text(json.dumps(found, indent=1))
+        table.write()
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ from experiments import evaluation
 from experiments import explainer
 from experiments import quickstart
 from experiments.world import pretrain
+from selfexplain_jax import errors
 from selfexplain_jax.studies import recipe as recipe_lib
 
 Recipe = recipe_lib.Recipe
@@ -42,6 +43,12 @@ class Recipes:
   """
 
   size: str
+
+  def __post_init__(self):
+    if self.size not in SIZES:
+      raise errors.InputError(
+        f'no size {self.size!r} of a study: expected {" or ".join(SIZES)}'
+      )
 
   def _config(self, stage: str) -> ml_collections.ConfigDict:
     return _stages(self.size)[stage].copy_and_resolve_references()
@@ -72,6 +79,11 @@ class Recipes:
     like = self.model(which)
     config = like.config.copy_and_resolve_references()
     if width := fields.get('width'):
+      if width % config.model.head_width:
+        raise errors.InputError(
+          f'width {width}: expected a multiple of {config.model.head_width}, '
+          'the width of a head'
+        )
       fields['heads'] = fields['kv_heads'] = width // config.model.head_width
       fields['mlp_width'] = config.model.mlp_width * width // config.model.width
     if 'layers' in fields and fields['layers'] != config.model.layers:

@@ -39,7 +39,6 @@ ARMS = {'self': 'target', 'twin': 'twin', 'stranger': 'stranger'}
 TASK = 'patching'
 _TARGET = 'target'
 _METRICS = ('exact_match', 'exact_match_changed', 'macro_f1')
-_FACTS = ('arm', 'examples', 'seed')
 _LOOKS = 4  # On the validation split, in a run.
 
 
@@ -80,7 +79,10 @@ def collect(
   """Returns curves, fits and ratios, of the runs that are done."""
   found = {arm: _points(config, arm, results) for arm in ARMS}
   done = [
-    r for points in found.values() for s in points.values() for r in s.values()
+    (arm, seed, result)
+    for arm, points in found.items()
+    for seeds in points.values()
+    for seed, result in seeds.items()
   ]
   summary: dict = {
     'study': NAME,
@@ -92,20 +94,31 @@ def collect(
     return study.Collected(summary, 'No run is done.', {})
   for arm, points in found.items():
     for seeds in points.values():
-      matrix.check_same(arm, done[0], seeds.values())
+      matrix.check_same(arm, done[0][-1], seeds.values())
   panels, bands = {}, {}
   for metric in _METRICS:
     summary[metric] = one = _metric(metric, found)
     title = wording.plain(metric)
     panels[title] = one['curves']
     bands[title] = {arm: fit['band'] for arm, fit in one['fits'].items()}
+  summary['by_examples'] = blocks = {
+    size: matrix.block(
+      TASK,
+      {arm: points[size] for arm, points in found.items() if size in points},
+      [(arm, 'self') for arm in ARMS if arm != 'self'],
+    )
+    for size in sorted({size for points in found.values() for size in points})
+  }
   plot = curve_plot.curves(
     'Scores over the number of training examples, by where an explainer starts',
     panels,
     bands,
   )
   table = pa.Table.from_pylist(
-    [results_lib.row(result, matrix.OWN, _FACTS) for result in done]
+    [
+      results_lib.row(result, matrix.OWN, {'arm': arm, 'seed': seed})
+      for arm, seed, result in done
+    ]
   )
   about = (__doc__ or '').split('\n\n')
   return study.Collected(
@@ -115,7 +128,16 @@ def collect(
     {'runs': table},
     {
       'study': study_page.render(
-        about[0], about[2:-1], plot, summary, _METRICS, table.to_pylist()
+        about[0],
+        about[2:-1],
+        plot,
+        summary,
+        _METRICS,
+        table.to_pylist(),
+        scores={
+          f'{size:,} examples': study_page.scores(block, _METRICS)
+          for size, block in blocks.items()
+        },
       )
     },
   )
@@ -211,7 +233,7 @@ def _run(
     task=TASK,
     facts=dict(task=TASK, arm=arm, examples=examples, seed=seed),
     evaluation=recipes.evaluation(
-      TASK, _TARGET, explained, trained, (matrix.OWN,)
+      *(TASK, _TARGET, explained, trained, (matrix.OWN, matrix.SHUFFLED))
     ),
     explainer=trained,
   )

@@ -8,9 +8,10 @@ Explainers of patching are trained alike but for one thing, with two seeds, and
 asked about test people, with the vectors asked about and with others'. The
 argument says what is varied: `width` or `depth` of the model that an explainer
 starts from, which read the target's corpus but is another; the `layers` that it
-is trained on and asked about; `injection`, how vectors are shown to it.
-Explainers of another width than the target's, and those compared with them, are
-shown vectors through a projection.
+is trained on and asked about, by as many questions each; `injection`, how
+vectors are shown to it. Explainers of another width than the target's, and
+those compared with them, are shown vectors through a projection; of each depth
+the first half of the blocks is frozen.
 
 What is collected: scores, and each minus that of shuffled vectors, with
 intervals and paired tests; of widths and depths fits as well; a table of all
@@ -26,6 +27,7 @@ import ml_collections
 import pyarrow as pa
 
 from experiments.privileged_access import recipes as recipes_lib
+from selfexplain_jax import errors
 from selfexplain_jax.explainer import injection
 from selfexplain_jax.fidelity import statistics
 from selfexplain_jax.reports import study_page
@@ -76,6 +78,8 @@ def get_config(part: str = 'injection') -> ml_collections.ConfigDict:
   config.size = 'test' if test else 'laptop'
   config.steps = 4 if test else 400
   config.rate = 0.007
+  # That each third of layers has, so that data is the same for all.
+  config.layer_examples = 4 if test else 1500
   config.varied = _TEST_VALUES if test else {part: VALUES[part]}
   config.seeds = (0,) if test else SEEDS
   return config
@@ -110,7 +114,7 @@ def collect(
     arms = {value: seeds for value, seeds in arms.items() if seeds}
     if not arms:
       continue
-    first = next(iter(arms))
+    first = str(values[0])
     if varied == 'layers':  # Each is asked questions of its own.
       one: dict[str, Any] = {'rows': {}, 'tests': {}}
       for value, seeds in arms.items():
@@ -120,20 +124,17 @@ def collect(
       pairs = [(value, first) for value in arms if value != first]
       one = matrix.block(TASK, arms, pairs)
     summary[varied] = one
-    if not isinstance(values[0], str):
+    if isinstance(values[0], str):
+      plot = _dots(varied, one['rows'])
+    else:
       one.update(_fitted(arms))
-    panels = {
-      wording.plain(metric): {
-        value: one['rows'][value][metric] for value in arms
-      }
-      for metric in _METRICS
-    }
-    plots[varied] = plot = curve_plot.dots(f'Scores by {varied}', panels)
+      plot = _curves(varied, one)
+    plots[varied] = plot
     tables[f'{varied}_runs'] = table = pa.Table.from_pylist(
       [
-        results_lib.row(result, matrix.OWN, ('value', 'seed'))
-        for seeds in arms.values()
-        for result in seeds.values()
+        results_lib.row(result, matrix.OWN, {varied: value, 'seed': seed})
+        for value, seeds in arms.items()
+        for seed, result in seeds.items()
       ]
     )
     pages[f'{varied}_page'] = study_page.render(
@@ -149,6 +150,27 @@ def collect(
     text += [varied, *(f'  {line}' for line in _lines(one))]
   return study.Collected(
     summary, '\n'.join(text) or 'No run is done.', plots, tables, pages
+  )
+
+
+def _dots(varied: str, rows: dict[str, Any]) -> str:
+  panels = {
+    wording.plain(metric): {value: row[metric] for value, row in rows.items()}
+    for metric in _METRICS
+  }
+  return curve_plot.dots(f'Scores by {varied}', panels)
+
+
+def _curves(varied: str, one: dict[str, Any]) -> str:
+  titles = {metric: wording.plain(metric) for metric in _METRICS}
+  return curve_plot.curves(
+    f'Scores by {varied}',
+    {title: one[metric]['curves'] for metric, title in titles.items()},
+    {
+      title: {arm: fit['band'] for arm, fit in one[metric]['fits'].items()}
+      for metric, title in titles.items()
+    },
+    over=varied,
   )
 
 
@@ -214,10 +236,10 @@ def _run(
       fields['projection.start'] = 'ridge'
     case 'depth':
       initial = recipes.shaped(_CORPUS, layers=value)
-      # Half of its blocks, as of six.
-      fields['frozen.blocks'] = min(3, value // 2)
+      fields['frozen.blocks'] = value // 2  # Of six it is three.
     case 'layers':
       blocks = () if value == 'all' else _within(recipes, value)
+      fields['examples'] = config.layer_examples
     case 'injection':
       fields['injection'] = value
     case _:
@@ -245,4 +267,10 @@ def _within(
   start = layers * index // 3
   end = max(start + 1, layers * (index + 1) // 3)
   usual = recipes.explanations(TASK, _TARGET).config.blocks
-  return tuple(b for b in usual if start <= b[0] and b[1] < end)
+  found = tuple(b for b in usual if start <= b[0] and b[1] < end)
+  if not found:
+    raise errors.InputError(
+      f'no block of layers is within the {third} third, {start} to {end - 1}: '
+      f'expected one of {usual} to be'
+    )
+  return found

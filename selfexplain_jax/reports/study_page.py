@@ -58,7 +58,11 @@ def render(
     columns=list(runs[0]) if runs else [],
     runs=[
       {
-        name: f'{value:.3f}' if isinstance(value, float) else value
+        name: f'{value:.3f}'
+        if isinstance(value, float)
+        else '–'
+        if value is None
+        else value
         for name, value in run.items()
       }
       for run in runs
@@ -90,10 +94,20 @@ def scores(
       columns[f'minus {first}'] = f'{arm}_minus_{first}'
     for column, name in columns.items():
       test = block['tests'].get(name, {}).get(metrics[0])
-      cells[f'{wording.plain(metrics[0])} {column}'] = (
-        f'{_estimate(test, "+")}, {numbers.p_value(test["p"])}' if test else ''
-      )
+      cells[f'{wording.plain(metrics[0])} {column}'] = _difference(test)
   return table
+
+
+def _difference(test: Mapping[str, Any] | None) -> str:
+  """A difference, and how sure it is: of few seeds, or unlike ones, no p."""
+  if not test:
+    return ''
+  if test['same_sign']:
+    return f'{_estimate(test, "+")}, {numbers.p_value(test["p"])}'
+  seeds = ', '.join(
+    '–' if gap is None else f'{gap:+.3f}' for gap in test['by_seed'].values()
+  )
+  return f'{_estimate(test, "+")}; by seed {seeds}'
 
 
 def _estimate(estimate: Mapping[str, Any], sign: str = '') -> str:

@@ -74,6 +74,7 @@ def curves(
   description: str,
   panels: Mapping[str, Mapping[str, Points]],
   bands: Mapping[str, Mapping[str, Points]] | None = None,
+  over: str = 'training examples',
 ) -> str:
   """Draws panels with a line and its intervals for each arm.
 
@@ -83,6 +84,7 @@ def curves(
       `ci95`. An arm may be absent from some; it looks the same in all.
     bands: by the same, points of fits with their bands, which stand in place of
       lines between the points.
+    over: what points are over, if not over numbers of examples.
 
   Returns:
     An svg element.
@@ -126,7 +128,7 @@ def curves(
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.set_ylim(bottom=min(0, axes.dataLim.ymin))
-    axes.set_xlabel('training examples')
+    axes.set_xlabel(over)
     axes.set_ylabel(wording.plain(title))
     axes.grid(color='#dddddd', linewidth=0.8)
     axes.set_axisbelow(True)

@@ -5,8 +5,9 @@ HASH is of all that determines the result (`studies.recipe`). A result can be
 kept in the repository, and its run is then never repeated, by whichever study.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import dataclasses
+import math
 from typing import Any
 
 from selfexplain_jax import errors
@@ -52,23 +53,23 @@ class Result:
     files.write_json(_file(directory, self.digest), content)
 
 
-def row(result: Result, arm: str, facts: Sequence[str]) -> dict[str, Any]:
+def row(result: Result, arm: str, facts: Mapping[str, Any]) -> dict[str, Any]:
   """Returns a run as a row of a table.
 
   Args:
     result: of the run.
     arm: of its evaluation, whose figures are in the row.
-    facts: which of the run's are; `examples` are those that it learnt from.
+    facts: of the run in this study; the result may be of another's.
   """
   figures = {
     metric: sums_lib.value(metric, sums)
     for metric, sums in result.sums[arm].items()
   }
-  told = {**result.facts, 'examples': result.examples}
   return {
     'run': result.digest[:_NAME],
-    **{fact: told[fact] for fact in facts},
-    **figures,
+    **facts,
+    'examples': result.examples,
+    **{m: v if math.isfinite(v) else None for m, v in figures.items()},
     'validation': result.validation,
     'minutes': result.minutes,
   }

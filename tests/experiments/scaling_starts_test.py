@@ -35,11 +35,15 @@ class ScalingStartsTest(absltest.TestCase):
     )
     made = runs.make_result(
       run.digest,
-      {'self': {**sums, 'macro_f1': table}},
+      {
+        'self': {**sums, 'macro_f1': table},
+        'shuffled_vector': {**sums, 'macro_f1': table},
+      },
       validation=0.5,
       examples=count,
     )
-    made = dataclasses.replace(made, facts=run.facts)
+    # Results are shared: another study's facts may be in them.
+    made = dataclasses.replace(made, facts={'arm': 'of another', 'seed': 7})
     made.write(self.results.directory)
 
   def test_thirty_six_runs_that_differ(self):
@@ -71,6 +75,10 @@ class ScalingStartsTest(absltest.TestCase):
     table = found.tables['runs']
     self.assertEqual(table.num_rows, 36)
     self.assertLen(set(table['run'].to_pylist()), 36)
+    self.assertEqual(
+      table['arm'].to_pylist(), [a for a in _RATIO for _ in range(12)]
+    )
+    self.assertIn('300 examples', found.pages['study'])
     page = found.pages['study']
     self.assertEqual(page.count('saturating power law'), 9)
     self.assertIn('<svg', page)

@@ -7,6 +7,7 @@ from absl.testing import absltest
 from absl.testing import parameterized
 
 from experiments.scaling import variations
+from selfexplain_jax import errors
 from selfexplain_jax.studies import study
 from tests.studies import runs
 
@@ -26,7 +27,9 @@ class ScalingVariationsTest(parameterized.TestCase):
       # Layers differ in what is asked.
       questions=str(run.evaluation.inputs['explanations'].recipe.digest),
     )
-    dataclasses.replace(made, facts=run.facts).write(self.results.directory)
+    # Results are shared: another study's facts may be in them.
+    facts = {'seed': 7, 'value': 'of another study'}
+    dataclasses.replace(made, facts=facts).write(self.results.directory)
 
   @parameterized.parameters('width', 'depth', 'layers', 'injection')
   def test_runs_differ_in_what_is_varied(self, part):
@@ -49,13 +52,14 @@ class ScalingVariationsTest(parameterized.TestCase):
           self.assertEqual(trained.config.projection.start, 'ridge')
         case 'depth':
           self.assertEqual((model.width, model.layers), (128, value))
-          self.assertLessEqual(trained.config.frozen.blocks, value)
+          self.assertEqual(trained.config.frozen.blocks, value // 2)
         case 'layers':
           thirds = {'early': (0, 1), 'middle': (2, 3), 'late': (4, 5)}
           least, most = thirds.get(value, (0, 5))
           blocks = asked.config.blocks
           self.assertTrue(all(least <= a <= b <= most for a, b in blocks))
           self.assertLen(blocks, 11 if value == 'all' else 3)
+          self.assertEqual(trained.config.examples, 1500)
         case 'injection':
           self.assertEqual(trained.config.injection, value)
 
@@ -80,9 +84,30 @@ class ScalingVariationsTest(parameterized.TestCase):
       self.assertIn('saturating power law', found.pages['depth_page'])
     else:
       self.assertNotIn('early_minus_all', one['tests'])
-    self.assertEqual(found.tables[f'{part}_runs'].num_rows, 2 * len(values))
+    table = found.tables[f'{part}_runs']
+    self.assertEqual(
+      list(map(str, table[part].to_pylist())), [v for v in values for _ in '01']
+    )
+    self.assertEqual(table['seed'].to_pylist(), [0, 1] * len(values))
+    # Two seeds are too few for a test to say much.
+    self.assertIn('by seed', found.pages[f'{part}_page'])
+    self.assertNotIn('p &lt;', found.pages[f'{part}_page'])
     self.assertIn('minus shuffled vectors', found.pages[f'{part}_page'])
     self.assertEqual(found.plots[part].count('<svg'), 1)
+
+  def test_what_cannot_be_is_refused(self):
+    for part, fields, said in (
+      (
+        'width',
+        {'varied': {'width': (100,)}},
+        'width 100: expected a multiple',
+      ),
+      ('width', {'size': 'huge'}, "no size 'huge'"),
+    ):
+      config = variations.get_config(part)
+      config.update(fields)
+      with self.assertRaisesRegex(errors.InputError, said):
+        variations.plan(config, self.results)
 
   def test_nothing_done_yet(self):
     config = variations.get_config('width')

@@ -37,6 +37,8 @@ class CommandLineTest(absltest.TestCase):
       ['launch.sweep', _W, '--config=experiments/scaling/examples.py:no'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--list', '--collect'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--commands='],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--commands=', '--dry_run'],
+      ['launch.sweep', _W, f'{_CONFIG}:test', '--config.size=no', '--list'],
     )
     self.assertEqual(told.code, 0, told.stderr)
     # Three models, a store, a set, six explainers and their evaluations.
@@ -63,6 +65,8 @@ class CommandLineTest(absltest.TestCase):
         "no part 'no'",
         '--collect writes a summary',
         'made by rotate, which is no binary',
+        'expected one of them',
+        "no size 'no' of a study",
       ),
       strict=True,
     ):

@@ -115,7 +115,27 @@ class ReportTest(absltest.TestCase):
       else:
         others += 1
     self.assertGreater(cells, 3)
-    self.assertEqual(others, 4 + 6)
+    # What a verdict leads to is what it counts, of all claims.
+    said = [
+      row
+      for row in self.table.to_pylist()
+      if row['arm'] == next(iter(self.figures['confusion']))
+    ]
+    found = re.findall(
+      r'<a href="#claims\?changed=(\w+)&amp;said=(\w+)">(\d+)</a>', self.text
+    )
+    self.assertNotEmpty(found)
+    verdicts = {'changed': 1, 'unchanged': 0}
+    for changed, verdict, count in found:
+      counted = [
+        row
+        for row in said
+        if row['changed'] == (changed == 'true')
+        and row['claimed'] == verdicts.get(verdict, row['claimed'])
+        and (verdict in verdicts) == (row['claimed'] in (0, 1))
+      ]
+      self.assertLen(counted, int(count), (changed, verdict))
+    self.assertEqual(others, 4 + len(found))
     self.assertNotIn('target="_blank"', self.text)
 
   def test_every_table_has_a_caption(self):

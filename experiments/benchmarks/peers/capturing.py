@@ -34,17 +34,17 @@ def compete(
   )
   layers, size = asked['layers'].tolist(), int(asked['batch'])
   last: dict[str, torch.Tensor] = {}
-  # The last of the hidden states is one after the final norm.
-  model.layers[-1].register_forward_hook(
-    lambda module, args, output: last.update(
-      stream=output[0] if isinstance(output, tuple) else output
-    )
-  )
+
+  def keep(module: Any, args: Any, output: Any) -> None:
+    del module, args
+    last['stream'] = output[0] if isinstance(output, tuple) else output
 
   def run() -> None:
     shutil.rmtree(kept, ignore_errors=True)
     kept.mkdir()
-    with torch.inference_mode():
+    # The last of the hidden states is one after the final norm.
+    hook = model.layers[-1].register_forward_hook(keep)
+    with hook, torch.inference_mode():
       for start in range(0, len(tokens), size):
         found = model(
           tokens[start : start + size],
