@@ -87,6 +87,12 @@ def run(
     preemption.check()
   if not dry_run:
     _show(out, [n for n in stages if stages[n] is evaluate_fidelity])
+    trained = [n for n in stages if stages[n] is train_explainer]
+    if trained and hosts.is_lead():
+      print(
+        f'Ask it: python -m launch.ask --explainer={out / trained[0]} '
+        '--list=examples'
+      )
 
 
 def _stages(config: ml_collections.ConfigDict) -> dict[str, Any]:

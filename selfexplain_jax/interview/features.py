@@ -121,7 +121,9 @@ def observe(
         'executed_at': np.flatnonzero(here).tolist(),
       },
       f'at <{token}> it is {"active" if active else "silent"}, and the '
-      f'description {"says so" if active == fires else "says otherwise"}; on '
+      f'description {"says so" if active == fires else "says otherwise"}'
+      # Most tokens are like that, and most descriptions are right about them.
+      f'{"" if active or fires else ", which says little"}; on '
       f'{real.shape[0]} documents its correlation with the activations is '
       f'{correlation:.2f}',
     )

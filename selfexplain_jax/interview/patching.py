@@ -88,9 +88,9 @@ def _case(
     drawn = subject.draw(f'source {where}', treatment)
     if drawn is None:
       raise errors.InputError(
-        f'there is no vector of layers {treatment} to draw from: expected '
-        'layers that the set has, or a text that the vector is taken from '
-        '(--source)'
+        f'there is no vector of layers {treatment} to draw from: expected one '
+        f'of {", ".join(subject.treatments)}, which the set has, or a text '
+        'that the vector is taken from (--source)'
       )
     vector, origin = _stored(subject, drawn)
   other = subject.draw(f'other {where}', treatment, unlike=vector)

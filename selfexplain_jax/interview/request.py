@@ -56,6 +56,8 @@ class Request:
       raise errors.InputError(
         'expected a text, by either --prompt or --prompt_ids'
       )
+    if self.prompt is not None and not self.prompt.strip():
+      raise errors.InputError('--prompt is empty: expected some text')
     if self.position is None:
       raise errors.InputError(
         '--position is missing: expected one of the text, counted from 0'

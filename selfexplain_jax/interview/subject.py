@@ -67,6 +67,15 @@ class Subject:
     start = 0 if tokenizer.bos_id is None else 1
     return tokenizer.decode(ids[start:], special=True)
 
+  @property
+  def treatments(self) -> list[str]:
+    """What vectors of validation records can be drawn of."""
+    if self.explained is None:
+      return []
+    rows = self.explained.rows
+    chosen = (rows[i] for i in self.explained.split('validation').tolist())
+    return sorted({row['treatment'] for row in chosen if row['vectors']})
+
   def draw(
     self,
     purpose: str,

@@ -9,6 +9,10 @@ from selfexplain_jax import errors
 
 # Phrasings that share fewer of their words with a question are no guess at it.
 _LEAST = 0.3
+# Words that any question may have.
+_COMMON = frozenset(
+  'a an at be do does how in is it of the to what which'.split()
+)
 
 
 def find(asked: str, phrasings: Mapping[str, Sequence[str]]) -> tuple[str, str]:
@@ -51,4 +55,5 @@ def _likeness(a: Sequence[str], b: Sequence[str]) -> float:
 def _words(text: str) -> list[str]:
   """The plain words of a question, without its fields and what they quote."""
   plain = re.sub(r'<<<.*?>>>|<.*?>|\{\w+\}', ' ', text)
-  return re.findall(r'\w+', plain.casefold())
+  words = re.findall(r'\w+', plain.casefold())
+  return [word for word in words if word not in _COMMON]

@@ -37,7 +37,7 @@ class WordingTest(parameterized.TestCase):
         found = wording.find(phrasing, {task: own})
         self.assertEqual(found, (task, phrasing))
 
-  @parameterized.parameters('', 'guten tag', '???')
+  @parameterized.parameters('', 'guten tag', '???', 'what is the weather?')
   def test_refuses_what_is_like_nothing(self, asked):
     with self.assertRaisesRegex(errors.InputError, 'expected features, patch'):
       wording.find(asked, _PHRASINGS)
