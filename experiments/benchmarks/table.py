@@ -76,7 +76,12 @@ alone, half of a batch going on alone when the other has ended.""",
 One pass of TopK training, k = 32, with Adam, over rows in memory, 2,048 a step:
 from a width of 128 to 2,048 features, and from 512 to 16,384. SAELens can keep
 activations of features in sparse tensors. All begin with one dictionary, whose
-reconstructions have to be equal to 1e-3 of their greatest value.""",
+reconstructions have to be equal to 1e-3 of their greatest value.
+
+Of the 45 ms of our step with 2,048 features, choosing the highest takes 13, the
+encoder 7, and sums of rows that fire 14, which are one thread's work. Tried:
+sums by products with all features (62 ms), the highest among the blocks with the
+highest (55), encoding all rows before choosing in parts (52).""",
   'startup': """## Start
 
 From the start of `launch.pretrain_target` to the line of its first step: with
@@ -85,8 +90,9 @@ without.
 
 Most of a warm start is importing jax and flax, which neither can do without;
 the program of this small model takes little longer to compile. Tried: importing
-scipy where it is used. grain and Pallas, imported late, would take off
-little.""",
+scipy where it is used (2.9 to 2.3 s of imports), keeping programs of any size,
+not those alone that take half a second to compile (3.3 to 3.3 s in all). grain
+and Pallas, imported late, would take off little.""",
   'accelerator_patch_sweep': """## Patching 8B on an accelerator
 
 Written by `python -m experiments.benchmarks.accelerator --workdir=DIR`, as what
