@@ -80,7 +80,7 @@ reconstructions have to be equal to 1e-3 of their greatest value.
 
 Of the 45 ms of our step with 2,048 features, choosing the highest takes 13, the
 encoder 7, and sums of rows that fire 14, which are one thread's work. Tried:
-sums by products with all features (62 ms), the highest among the blocks with the
+sums by products with all features (62 ms), the highest among blocks with the
 highest (55), encoding all rows before choosing in parts (52).""",
   'startup': """## Start
 
