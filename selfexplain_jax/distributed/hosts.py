@@ -19,6 +19,7 @@ import os
 import re
 import sys
 import threading
+import time
 from typing import Any
 
 from absl import logging
@@ -35,6 +36,9 @@ _HEARTBEAT_SECONDS = 60
 
 # What JAX waits for longer than we do, so that it is we who say it.
 _GRACE_SECONDS = 60
+
+# That the news of a barrier takes to the others, and they to end, at most.
+_HEARING_SECONDS = 1.0
 
 _asked = itertools.count()
 # JAX has all leave at the number after the highest that any has asked with, so
@@ -226,6 +230,10 @@ def part(seconds: int) -> None:
   """
   try:
     _client().wait_at_barrier('part', seconds * 1000)
+    if is_lead():
+      # The others are told by this process that all are here, and have to hear
+      # it: whoever loses it before is taken down.
+      time.sleep(_HEARING_SECONDS)
   except jax.errors.JaxRuntimeError:
     pass  # They do not know yet.
 

@@ -38,7 +38,7 @@ class CommandLineTest(absltest.TestCase):
       ['launch.sweep', _W, f'{_CONFIG}:test', '--list', '--collect'],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--commands='],
       ['launch.sweep', _W, f'{_CONFIG}:test', '--commands=', '--dry_run'],
-      ['launch.sweep', _W, f'{_CONFIG}:test', '--config.size=no', '--list'],
+      ['launch.sweep', _W, _STARTS, '--config.size=no', '--list'],
     )
     self.assertEqual(told.code, 0, told.stderr)
     # Three models, a store, a set, six explainers and their evaluations.
