@@ -5,7 +5,8 @@ A patch leaves what is before its layer, and at positions before its own, as in
 the clean run of its prompt. So prompts are run once, and each cell from its
 layer and position on (`tail`). Batches are of one size; of cells in an order in
 which neighbours begin at nearly the same layer and position, each batch begins
-with the first of its own.
+with the first of its own. Large batches have cells of several layers: they are
+filled with fewer positions that way.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ import numpy as np
 from selfexplain_jax.interventions import clean_run
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import flops
+
+_TOGETHER = (1, 2, 3, 4, 6, 8)  # Layers whose cells share batches.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,22 +147,29 @@ def make(
   dealt, cells = list[Any](), list[Any]()
   for start in range(0, len(used), most):
     place, prompts = _deal(used[start : start + most], prompt_M, most, shards)
-    own = [np.flatnonzero(place[0] == shard) for shard in range(shards)]
-    cells.append([_in_order(some, begin_M, width_M) for some in own])
+    cells.append([np.flatnonzero(place[0] == s) for s in range(shards)])
     dealt.append((prompts, place[1]))
-  cut = min(
-    (
+
+  tried = list[_Cut]()
+  for together in _TOGETHER:
+    rank_M = _rank(begin_M, width_M, together)
+    ordered = [
+      [own[np.argsort(rank_M[own], kind='stable')] for own in some]
+      for some in cells
+    ]
+    # Cells of more layers fill larger batches, not much smaller ones.
+    least = _cheapest(tried).rows // 4 if tried else 1
+    tried += [
       _Cut(
         work,
-        [_cut(c, begin_M, width_M, rows) for c in cells],
-        begin_M,
-        width_M,
-        padded,
+        [_cut(some, rank_M, rows) for some in ordered],
+        *(begin_M, width_M, padded),
+        rows,
       )
       for rows in _rows(batch // shards)
-    ),
-    key=lambda cut: cut.cost,
-  )
+      if rows >= least
+    ]
+  cut = _cheapest(tried)
   parts = [
     Part(prompts, place, batches)
     for (prompts, place), batches in zip(dealt, cut.batches(), strict=True)
@@ -261,21 +271,23 @@ def _deal(
   return table[:, prompt_M], prompts.T.reshape(-1)
 
 
-def _in_order(
-  cells: np.ndarray, begin_M: np.ndarray, width_M: np.ndarray
+def _rank(
+  begin_M: np.ndarray, width_M: np.ndarray, together: int
 ) -> np.ndarray:
-  """Sorts cells so that neighbours begin nearly alike.
+  """Numbers in whose order neighbours begin nearly alike, i64[M].
 
-  By layer, and within it by position, to and fro.
+  By layers, so many `together`, and within them by positions, to and fro.
   """
-  begin, width = begin_M[cells], width_M[cells]
-  return cells[np.lexsort((np.where(begin % 2, width, -width), begin))]
+  layers = begin_M.astype(np.int64) // together
+  span = int(width_M.max()) + 1
+  return layers * span + np.where(layers % 2, width_M, span - 1 - width_M)
 
 
 class _Cut:
   """Cells of all parts, cut into batches of one size.
 
   Attributes:
+    rows: of a device's part of a batch.
     begin: of each batch, the layer.
     width: of each, the positions.
     operations: that all take.
@@ -289,34 +301,41 @@ class _Cut:
     begin_M: np.ndarray,
     width_M: np.ndarray,
     padded: int,
+    rows: int,
   ):
+    self.rows = rows
     self._counts = [len(part) for part in parts]
     self._cells = np.concatenate(parts)
-    rows, there = self._cells.shape[1], self._cells >= 0
+    every, there = self._cells.shape[1], self._cells >= 0
     begin = np.where(there, begin_M[self._cells], work.config.layers)
     width = np.where(there, width_M[self._cells], 1)
     self.begin, self.width = begin.min(1), width.max(1)
 
-    def taken(batches: np.ndarray, width: np.ndarray | int) -> float:
-      begin = self.begin[batches]
-      return float(np.sum(work.tail(rows, begin, width, padded)))
-
+    # What a batch takes is linear in its positions.
+    one, two = (work.tail(every, self.begin, n, padded) for n in (1, 2))
+    sizes, index = np.unique(self.width, return_inverse=True)
+    steep = np.bincount(index, two - one).tolist()
+    larger = sizes.tolist()
     # Batches of few more positions need no program of their own.
-    while True:
-      sizes = np.unique(self.width).tolist()
+    while len(larger) > 1:
       more = [
-        taken(self.width == size, larger) - taken(self.width == size, size)
-        for size, larger in itertools.pairwise(sizes)
+        (after - before) * each
+        for (before, after), each in zip(
+          itertools.pairwise(larger), steep, strict=False
+        )
       ]
-      if not more or min(more) >= work.compiling:
+      least = int(np.argmin(more))
+      if more[least] >= work.compiling:
         break
-      index = int(np.argmin(more))
-      self.width[self.width == sizes[index]] = sizes[index + 1]
-    self.operations = taken(np.full(len(self.width), True), self.width)
+      gone = steep.pop(least)
+      steep[least] += gone
+      larger.pop(least)
+    self.width = np.array(larger)[np.searchsorted(larger, self.width)]
+    self.operations = float(np.sum(one + (self.width - 1) * (two - one)))
     self.cost = (
       self.operations
       + float(np.sum(work.reading(self.begin)))
-      + len(sizes) * work.compiling
+      + len(larger) * work.compiling
     )
 
   def batches(self) -> list[tuple[Batch, ...]]:
@@ -329,6 +348,10 @@ class _Cut:
     return [tuple(made[a:b]) for a, b in itertools.pairwise(ends)]
 
 
+def _cheapest(cuts: Sequence[_Cut]) -> _Cut:
+  return min(cuts, key=lambda cut: cut.cost)
+
+
 def _rows(most: int) -> list[int]:
   """Rows of a device's part of a batch: powers of two, and halfway between."""
   powers = [2**n for n in range(max(most, 1).bit_length())]
@@ -337,20 +360,8 @@ def _rows(most: int) -> list[int]:
   )
 
 
-def _rank(
-  cells: np.ndarray, begin_M: np.ndarray, width_M: np.ndarray
-) -> np.ndarray:
-  """Numbers that grow in the order of `_in_order`, equal where neither is."""
-  begin, width = begin_M[cells], width_M[cells]
-  span = 2 * (width_M.max() + 1)
-  return begin * span + np.where(begin % 2, width, span // 2 - width)
-
-
 def _cut(
-  cells: Sequence[np.ndarray],
-  begin_M: np.ndarray,
-  width_M: np.ndarray,
-  rows: int,
+  cells: Sequence[np.ndarray], rank_M: np.ndarray, rows: int
 ) -> np.ndarray:
   """Cuts the cells of each device into batches of all.
 
@@ -358,9 +369,8 @@ def _cut(
   drift apart: else each would have to begin where the others do.
 
   Args:
-    cells: of each device, in order.
-    begin_M: layer of each cell.
-    width_M: positions of each.
+    cells: of each device, in the order of `rank_M`.
+    rank_M: see `_rank`.
     rows: of a device's part of a batch.
 
   Returns:
@@ -370,7 +380,7 @@ def _cut(
     filled = np.full(-(-len(cells[0]) // rows) * rows, -1)
     filled[: len(cells[0])] = cells[0]
     return filled.reshape(-1, rows)
-  order = [_rank(own, begin_M, width_M) for own in cells]
+  order = [rank_M[own] for own in cells]
   made, at = list[np.ndarray](), [0] * len(cells)
   while True:
     full = [

@@ -1,6 +1,9 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of plans of patched runs against counting cell by cell."""
 
+import dataclasses
+from unittest import mock
+
 from absl.testing import absltest
 from absl.testing import parameterized
 import numpy as np
@@ -12,23 +15,23 @@ LAYERS, PADDED = 5, 12
 CONFIG = config_lib.DecoderConfig(40, 16, LAYERS, 2, 1, 8, 24)
 
 
-def _sweep(prompts=9):
+def _sweep(prompts=9, layers=LAYERS):
   """Returns prompt, layer and position of every cell, and prompts' lengths."""
   length = np.random.default_rng(0).integers(4, PADDED + 1, prompts)
   cells = [
     (prompt, begin, position)
     for prompt in range(prompts)
-    for begin in range(1, LAYERS + 1)
+    for begin in range(1, layers + 1)
     for position in range(length[prompt])
   ]
   return *np.array(cells).T, length
 
 
-def _plan(prompt, begin, position, length, **more):
+def _plan(prompt, begin, position, length, config=CONFIG, **more):
   sizes = dict(batch=8, shards=1, room=1 << 30, compiling=0.0, reading=16.0)
   tokens = np.zeros((len(length), PADDED), np.int32)
   return plan_lib.make(
-    *(CONFIG, tokens, length, prompt, begin, position), **{**sizes, **more}
+    *(config, tokens, length, prompt, begin, position), **{**sizes, **more}
   )
 
 
@@ -97,6 +100,29 @@ class PlanTest(parameterized.TestCase):
     counts = [len(plan.parts[0].batches) for plan in (often, seldom)]
     self.assertGreater(counts[0], 2 * counts[1])
     self.assertGreater(seldom.operations, often.operations)
+
+  def test_large_batches_are_of_cells_of_several_layers(self):
+    layers, reading = 24, 100.0
+    prompt, begin, position, length = _sweep(prompts=16, layers=layers)
+    config = dataclasses.replace(CONFIG, layers=layers)
+    sizes = dict(batch=128, reading=reading, config=config)
+
+    def cost(plan):
+      """Operations, and what reading the weights of each batch is worth."""
+      token = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 24)
+      (part,) = plan.parts
+      often = sum(layers + 1 - batch.begin for batch in part.batches)
+      return plan.operations + often * reading * token
+
+    with mock.patch.object(plan_lib, '_TOGETHER', (1,)):
+      apart = _plan(prompt, begin, position, length, **sizes)
+    together = _plan(prompt, begin, position, length, **sizes)
+    self.assertLess(cost(together), 0.95 * cost(apart))
+    several = [
+      len(np.unique(begin[batch.cells[batch.cells >= 0]]))
+      for batch in together.parts[0].batches
+    ]
+    self.assertGreater(np.mean(several), 2)
 
   def test_devices_begin_together(self):
     prompt, begin, position, length = _sweep(prompts=64)
