@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from flax import nnx
 import jax
+from jax.ad_checkpoint import checkpoint_name
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +28,9 @@ _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
   'silu': jax.nn.silu,
   'gelu_tanh': functools.partial(jax.nn.gelu, approximate=True),
 }
+
+# What the backward pass finds kept of a block, if it does not compute it again.
+_PRODUCT = 'product'
 
 
 class Adapter(Protocol):
@@ -188,8 +192,10 @@ def block(
     return x if only_BxQ is None else at_positions(x, only_BxQ)
 
   def product(x: jax.Array, name: str) -> jax.Array:
-    own = linear(x, getattr(layer, name))
-    return own if adapter is None else own + adapter.added(name, x)
+    made = linear(x, getattr(layer, name))
+    if adapter is not None:
+      made = made + adapter.added(name, x)
+    return checkpoint_name(made, _PRODUCT)
 
   def by_head(x: jax.Array, name: str) -> jax.Array:
     return product(x, name).reshape(*x.shape[:2], -1, config.head_width)
@@ -249,14 +255,40 @@ def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
 def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
   """Logits f32[..., V] of hidden states [..., D] taken after the final norm."""
   table = model.embedding if model.unembedding is None else model.unembedding
-  logits = jnp.einsum(
-    'nd,vd->nv',
-    hidden.reshape(-1, hidden.shape[-1]),
-    table[...].astype(hidden.dtype),
-    preferred_element_type=jnp.float32,
+  logits = _logits(
+    hidden.reshape(-1, hidden.shape[-1]), table[...].astype(hidden.dtype)
   )
   logits = attention.soft_cap(logits, model.config.logit_cap)
   return logits.reshape(*hidden.shape[:-1], -1)
+
+
+@jax.custom_vjp
+def _logits(hidden_NxD: jax.Array, table_VxD: jax.Array) -> jax.Array:
+  """Products of hidden states with the unembedding, f32[N, V].
+
+  Their gradient is rounded to the dtype of hidden states, as it is after any
+  other product: left in float32 it would draw the table, the largest there is,
+  into a product of float32, which a GPU has no fast one for.
+  """
+  return jnp.einsum(
+    'nd,vd->nv', hidden_NxD, table_VxD, preferred_element_type=jnp.float32
+  )
+
+
+def _logits_forward(hidden_NxD: jax.Array, table_VxD: jax.Array) -> Any:
+  return _logits(hidden_NxD, table_VxD), (hidden_NxD, table_VxD)
+
+
+def _logits_backward(kept: Any, gradient_NxV: jax.Array) -> Any:
+  hidden_NxD, table_VxD = kept
+  gradient_NxV = gradient_NxV.astype(hidden_NxD.dtype)
+  return (
+    jnp.einsum('nv,vd->nd', gradient_NxV, table_VxD),
+    jnp.einsum('nv,nd->vd', gradient_NxV, hidden_NxD),
+  )
+
+
+_logits.defvjp(_logits_forward, _logits_backward)
 
 
 def forward(
@@ -346,7 +378,8 @@ def _rematerialised(step: Callable, remat: str) -> Callable:
     return step
   policy = None
   if remat == 'products':
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    # With what an adapter adds, so that neither is kept on its own.
+    policy = jax.checkpoint_policies.save_only_these_names(_PRODUCT)
   return jax.checkpoint(step, prevent_cse=False, policy=policy)
 
 

@@ -60,8 +60,10 @@ class Factors(nnx.Module):
       getattr(self, f'{name}_{factor}')[...].astype(x.dtype)
       for factor in ('down', 'up')
     )
-    flat = (x.reshape(-1, x.shape[-1]) @ down) @ up
-    return (self.scale * flat).astype(x.dtype).reshape(*x.shape[:-1], -1)
+    # Scaled while it is small, and the sum with the base's product can then be
+    # formed by the product itself.
+    inner = self.scale * (x.reshape(-1, x.shape[-1]) @ down)
+    return (inner.astype(x.dtype) @ up).reshape(*x.shape[:-1], -1)
 
   def merge(self, layers: decoder.Layers) -> decoder.Layers:
     """Returns stacked layers, or one of them, with the factors merged."""

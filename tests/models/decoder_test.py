@@ -4,6 +4,7 @@
 from absl.testing import absltest
 from absl.testing import parameterized
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 
@@ -34,6 +35,14 @@ def _run(model, tokens, kwargs):
 
 def _logits(model, tokens, **kwargs):
   return _run(model, jnp.asarray(tokens, jnp.int32), kwargs)[0]
+
+
+def _equations(jaxpr):
+  """Yields the equations of a program and of those that it calls."""
+  for equation in jaxpr.eqns:
+    yield equation
+    for inner in jax.extend.core.jaxprs_in_params(equation.params):
+      yield from _equations(inner)
 
 
 class DecoderTest(parameterized.TestCase):
@@ -137,6 +146,39 @@ class DecoderTest(parameterized.TestCase):
     expected, _ = oracle.forward(model, tokens)
     error = np.abs(found[0] - expected).max() / np.abs(expected).max()
     self.assertBetween(error, 1e-5, 0.05)
+
+  @parameterized.parameters('float32', 'bfloat16')
+  def test_gradient_of_logits_is_of_their_own_dtype(self, dtype):
+    model = tiny.model(dtype=dtype)
+    shape = (5, model.config.width)
+    hidden = jnp.asarray(_RANDOM.normal(size=shape), dtype)
+    weight = jnp.asarray(_RANDOM.normal(size=(5, 40)), jnp.float32)
+
+    def loss(model, hidden):
+      logits = decoder.unembed(model, hidden)
+      self.assertEqual(logits.dtype, jnp.float32)
+      return jnp.sum(logits * weight)
+
+    gradient = jax.grad(loss, (0, 1))
+    to_model, to_hidden = gradient(model, hidden)
+    table = np.asarray(model.unembedding[...].astype(dtype), np.float64)
+    bound = 1e-5 if dtype == 'float32' else 0.02
+    for found, expected in (
+      (to_hidden, np.asarray(weight, np.float64) @ table),
+      (to_model.unembedding[...], weight.T @ np.asarray(hidden, np.float64)),
+    ):
+      self.assertEqual(found.shape, expected.shape)
+      np.testing.assert_allclose(
+        np.asarray(found, np.float64), expected, 0, bound * abs(expected).max()
+      )
+    products = [
+      variable.aval.dtype
+      for equation in _equations(jax.make_jaxpr(gradient)(model, hidden).jaxpr)
+      if equation.primitive.name == 'dot_general'
+      for variable in equation.invars
+    ]
+    self.assertLen(products, 6)
+    self.assertSameElements(products, [jnp.dtype(dtype)])
 
   @parameterized.parameters(dict(query_key_norm=True), tiny.gemma2(2))
   def test_gradient_reaches_every_parameter(self, **changes):

@@ -1,8 +1,13 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Tests of adapters: in the scan, merged, trained."""
 
+import contextlib
+import io
+import re
+
 from absl.testing import absltest
 import jax
+import jax.ad_checkpoint
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -52,6 +57,29 @@ class AdapterTest(absltest.TestCase):
     before, _ = _run(MODEL)
     np.testing.assert_array_equal(_run(MODEL, new.factors)[0], before)
     np.testing.assert_array_equal(_run(lora.adapt(MODEL, new))[0], before)
+
+  def test_what_it_adds_is_not_kept_on_its_own(self):
+    model = decoder.with_config(MODEL, remat='products')
+    said = io.StringIO()
+
+    def total(adapter):
+      hidden, _ = decoder.forward(model, TOKENS, adapter=adapter.factors)
+      return jnp.sum(hidden)
+
+    with contextlib.redirect_stdout(said):
+      jax.ad_checkpoint.print_saved_residuals(total, _new())
+    config = MODEL.config
+    stacked = re.findall(
+      rf'f32\[{config.layers},2,4,(\d+)\] output of scan', said.getvalue()
+    )
+    # What goes into a block, and its products; the last is in what comes next.
+    heads, kv_heads = (
+      n * config.head_width for n in (config.heads, config.kv_heads)
+    )
+    self.assertCountEqual(
+      map(int, stacked),
+      [config.width] * 2 + [heads] + [kv_heads] * 2 + [config.mlp_width] * 2,
+    )
 
   def test_in_the_scan_equals_merged(self):
     adapter, base = _random(), _copy(MODEL)
