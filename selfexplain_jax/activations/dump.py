@@ -5,6 +5,7 @@ import collections
 from collections.abc import Callable, Iterable, Iterator
 import concurrent.futures
 import dataclasses
+import os
 
 import jax
 import numpy as np
@@ -20,6 +21,7 @@ from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import decoder
 
 _AHEAD = 1  # Batches that are under way while one is written.
+_ROOM = 4 << 30  # Bytes of shards that are written at a time, about.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,11 +136,12 @@ def dump(
   own_shards = left[hosts.index() :: hosts.count()]
   own_batches = {batch for shard in own_shards for batch in batches(shard)}
   # Devices are at the next batch while what they have read leaves them and is
-  # written; of all this no more than a few batches are held at a time.
+  # written; of all this no more than a few shards are held at a time.
   ahead = _ahead(read, dict.fromkeys(b for s in left for b in batches(s)))
   found: dict[int, dict[str, jax.Array]] = {}
-  with concurrent.futures.ThreadPoolExecutor(1) as writing:
-    written: concurrent.futures.Future[None] | None = None
+  writers = _writers(plan)
+  written = collections.deque[concurrent.futures.Future[None]]()
+  with concurrent.futures.ThreadPoolExecutor(writers) as writing:
     for number, shard in enumerate(progress.track(left, len(left), 'shards')):
       found = {
         batch: found[batch] if batch in found else next(ahead)
@@ -146,14 +149,23 @@ def dump(
       }
       if number % hosts.count() == hosts.index():
         arrays = rows_of(shard, found)
-        if written is not None:
-          written.result()
-        written = writing.submit(store.write_shard, shard, arrays)
+        if len(written) == writers:
+          written.popleft().result()
+        written.append(writing.submit(store.write_shard, shard, arrays))
       # Else another process writes it.
       preemption.check()
-    if written is not None:
-      written.result()
+    for one in written:
+      one.result()
   store.finish()
+
+
+def _writers(plan: Plan) -> int:
+  """Shards that are written at once.
+
+  Writing one is copying and checksums, more than half of it by one thread.
+  """
+  shard = plan.gigabytes * 1e9 / plan.spec.shards(plan.rows)
+  return max(1, min((os.cpu_count() or 1) // 2, int(_ROOM // shard)))
 
 
 def _ahead(

@@ -3,10 +3,12 @@
 
 import dataclasses
 import pathlib
+import threading
 import time
 from unittest import mock
 
 from absl.testing import absltest
+from absl.testing import parameterized
 import numpy as np
 
 from selfexplain_jax.activations import dump
@@ -59,10 +61,17 @@ PLAN = dump.Plan(
 )
 
 
-class DumpTest(absltest.TestCase):
+class DumpTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.folder = pathlib.Path(self.create_tempdir().full_path) / 'store'
+    self.cores(2)
+
+  def cores(self, count):
+    """Lets the machine have so many: shards at a time are half as many."""
+    self.enter_context(
+      mock.patch.object(dump.os, 'cpu_count', return_value=count)
+    )
 
   def dump(self, folder=None):
     dump.dump(MODEL, PROMPTS, PLAN, folder or self.folder)
@@ -166,8 +175,10 @@ class DumpTest(absltest.TestCase):
     self.uneven(self.folder)
     self.assertEqual(fixtures.tree(self.folder), whole)
 
-  def test_reading_waits_for_writing(self):
+  @parameterized.parameters((2, 4), (8, 7))
+  def test_reading_waits_for_writing(self, cores, held):
     """However slow the store is, few batches are held."""
+    self.cores(cores)
     prompts = dataclasses.replace(
       PROMPTS, ids=[[1, 2, 3]] * 30, positions={}, group=['g'] * 30
     )
@@ -192,7 +203,7 @@ class DumpTest(absltest.TestCase):
     ):
       dump.dump(MODEL, prompts, plan, self.folder)
     self.assertEqual((read[0], wrote[0]), (10, 10))
-    self.assertBetween(most[0], 2, 4)
+    self.assertBetween(most[0], held // 2, held)
 
   def test_goes_on_after_the_last_whole_shard(self):
     whole = self.folder.with_name('whole')
@@ -211,6 +222,31 @@ class DumpTest(absltest.TestCase):
       self.dump()
     self.assertEqual(wrote, [0, 1, 1, 2])
     self.assertEqual(fixtures.tree(self.folder), fixtures.tree(whole))
+
+  def test_shards_that_are_written_at_once_are_as_others(self):
+    self.dump(self.folder.with_name('whole'))
+    self.cores(64)
+    together = threading.Barrier(3)
+    real = writer.StoreWriter.write_shard
+
+    def write_shard(self, index, arrays):
+      together.wait(60)
+      real(self, index, arrays)
+
+    with mock.patch.object(writer.StoreWriter, 'write_shard', write_shard):
+      self.dump()
+    self.assertEqual(
+      fixtures.tree(self.folder), fixtures.tree(self.folder.with_name('whole'))
+    )
+
+  def test_no_more_at_once_than_there_is_room_for(self):
+    self.cores(64)
+    plan = dataclasses.replace(PLAN, rows=10**9)
+    for rows, writers in ((10**6, 16), (10**7, 1), (10**8, 1)):
+      spec = dataclasses.replace(PLAN.spec, rows_per_shard=rows)
+      self.assertEqual(
+        dump._writers(dataclasses.replace(plan, spec=spec)), writers
+      )
 
   def test_plan_tells_its_size(self):
     plan = dataclasses.replace(PLAN, rows=10**6)
