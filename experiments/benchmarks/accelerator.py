@@ -71,7 +71,9 @@ flags.register_validator(
   lambda names: set(names) <= set(_NAMES),
   f'expected some of {", ".join(_NAMES)}',
 )
-_PROFILE = flags.DEFINE_bool('profile', False, 'Print kernels of our runs.')
+_PROFILE = flags.DEFINE_bool(
+  'profile', False, 'Print the kernels of our runs, without contests.'
+)
 
 _OURS = 'selfexplain_jax'
 _SHAPES = {
@@ -84,10 +86,12 @@ _SHAPES = {
   ),
 }
 _LENGTH = 16  # Tokens of the longest prompt that is patched.
-_COMPILING = 3e13  # Operations of a sweep that a program fewer is worth.
-_EXAMPLES = {'8b': 768, 'tiny': 32}
-_PROMPTS = {'8b': 128, 'tiny': 32}  # Whose activations are dumped.
-_ROWS = 16  # Of a step of training, 256 tokens each.
+_COMPILING = 1e13  # Operations of a sweep that a program fewer is worth.
+_LOOPED = 48  # Cells that are run one at a time.
+_EXAMPLES = {'8b': 512, 'tiny': 32}
+_PROMPTS = {'8b': 128, 'tiny': 32}  # Of which all layers are dumped.
+_BATCHES = 16, 128  # Prompts read at once, of all layers or of one.
+_ROWS, _CAPACITY = 8, 512  # Rows of a step of training, and their tokens.
 
 # In bfloat16 both sides round: margins, rows by their greatest value, losses.
 _MARGIN, _ROW, _LOSS = 0.25, 0.1, 0.002
@@ -100,13 +104,16 @@ class _Contest:
   Attributes:
     unit: of what is done, in the plural.
     ours: makes our side.
-    peers: make each peer's, and the least ratio that is aimed for, if any.
+    variants: make other forms of our side, and the least ratio over each that
+      is aimed for, if any.
+    peers: as variants, those of others.
     different: how many of a peer's results are not ours.
     needed: operations of one of what is done, at least, given our results.
   """
 
   unit: str
   ours: Callable[[], contestant.Contestant]
+  variants: dict[str, tuple[Callable[[], contestant.Contestant], float | None]]
   peers: dict[str, tuple[Callable[[], contestant.Contestant], float | None]]
   different: Callable[[contestant.Arrays, contestant.Arrays], int]
   needed: Callable[[contestant.Arrays], float]
@@ -116,6 +123,7 @@ def _sweep(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
 ) -> _Contest:
   asked = patch_sweep.ask(model, _LENGTH, _COMPILING)
+  asked['some'] = asked['some'][:_LOOPED]
 
   def peer(name: str) -> contestant.Contestant:
     return peer_patching.compete(torch_model, asked, name, folder)
@@ -123,6 +131,7 @@ def _sweep(
   return _Contest(
     'cells',
     lambda: patch_sweep.compete(model, asked, mesh_lib.make_mesh()),
+    {},
     {
       'pytorch_loop': (lambda: peer('pytorch_loop'), 10.0),
       'pytorch_batched': (lambda: peer('pytorch_batched'), 2.5),
@@ -144,8 +153,10 @@ def _dump(
   layers: tuple[int, ...],
 ) -> _Contest:
   config, mesh = model.config, mesh_lib.make_mesh()
-  prompts = _PROMPTS[_SHAPE.value] * (4 if len(layers) == 1 else 1)
+  one_layer = len(layers) == 1
+  prompts = _PROMPTS[_SHAPE.value] * (4 if one_layer else 1)
   asked = capturing.ask(model, prompts, layers)
+  asked['batch'] = np.array(_BATCHES[one_layer])
   length = asked['tokens'].shape[1]
   rows = prompts * len(asked['positions'])
   # Nothing after the last layer is wanted, and of it at other positions than
@@ -161,13 +172,13 @@ def _dump(
   return _Contest(
     'rows',
     lambda: ours(_OURS),
+    {'forward_only': (lambda: ours('forward_only'), 0.9)},
     {
-      'forward_only': (lambda: ours('forward_only'), 0.9),
       'hidden_states': (
         lambda: peer_capturing.compete(
           torch_model.model, asked, folder / 'hidden_states'
         ),
-        1.0 if len(layers) > 1 else 1.5,
+        1.5 if one_layer else 1.0,
       ),
     },
     lambda ours, theirs: capturing.different(ours, theirs, _ROW),
@@ -183,6 +194,7 @@ def _answers(
   return _Contest(
     'answers',
     lambda: decoding.compete(model, asked, mesh_lib.make_mesh()),
+    {},
     {'generate': (lambda: peer_decoding.compete(torch_model, asked), 2.0)},
     decoding.different,
     lambda ours: float(ours['operations']),
@@ -208,22 +220,20 @@ def _tuning(
     peer_fine_tuning.without_adapter(torch_model)
     return peer_fine_tuning.compete(torch_model, asked, folder, name)
 
-  def ours(remat: str = 'products', rows: int = _ROWS) -> contestant.Contestant:
+  def ours(rows: int) -> contestant.Contestant:
     return fine_tuning.compete(
-      decoder.with_config(model, remat=remat),
-      {**asked, 'rows': np.array(rows)},
+      decoder.with_config(model, remat='products'),
+      {**asked, 'rows': np.array(rows), 'capacity': np.array(_CAPACITY)},
       mesh,
     )
 
   return _Contest(
     'answer tokens',
-    ours,
+    lambda: ours(_ROWS),
+    {f'{2 * _ROWS}_rows': (lambda: ours(2 * _ROWS), None)},
     {
       'trainer_padded': (lambda: peer('trainer_padded'), 1.5),
       'trainer_grouped': (lambda: peer('trainer_grouped'), 1.2),
-      f'{2 * _ROWS}_rows': (lambda: ours(rows=2 * _ROWS), None),
-      # Last, as it takes most of the memory.
-      'remat_none': (lambda: ours('none'), None),
     },
     lambda ours, theirs: fine_tuning.different(ours, theirs, _LOSS),
     needed,
@@ -253,24 +263,43 @@ def _timed(side: contestant.Contestant) -> tuple[float, Any]:
   return time.perf_counter() - started, made
 
 
+def _alternate(
+  ours: contestant.Contestant,
+  make: Callable[[], contestant.Contestant],
+  name: str,
+) -> tuple[float, contestant.Arrays, dict[str, list[float]]]:
+  """Runs another beside us.
+
+  Returns:
+    Seconds of its first run, its results, and seconds of both in all rounds.
+  """
+  theirs = make()
+  first, made = _timed(theirs)
+  results = theirs.results(made)
+  seconds: dict[str, list[float]] = {_OURS: [], name: []}
+  for _ in range(_ROUNDS.value):
+    seconds[_OURS].append(_timed(ours)[0])
+    seconds[name].append(_timed(theirs)[0])
+  return first, results, seconds
+
+
 def _compete(contest: _Contest, peak: float | None) -> Iterator[dict[str, Any]]:
   """Runs a contest of us with each peer; yields what is found so far."""
   ours = contest.ours()
   first, made = _timed(ours)
   mine = ours.results(made)
   print(f'  first run of ours: {first:.1f} s', flush=True)
-  if _PROFILE.value:
-    print(kernels.table(ours.run), flush=True)
   needed = contest.needed(mine)
   found: dict[str, Any] = {}
-  for name, (make, bar) in contest.peers.items():
-    theirs = make()
-    first, made = _timed(theirs)
-    results = theirs.results(made)
-    seconds: dict[str, list[float]] = {_OURS: [], name: []}
-    for _ in range(_ROUNDS.value):
-      seconds[_OURS].append(_timed(ours)[0])
-      seconds[name].append(_timed(theirs)[0])
+  # Our other forms last: what memory they take we keep.
+  for name, (make, bar) in {**contest.peers, **contest.variants}.items():
+    try:
+      first, results, seconds = _alternate(ours, make, name)
+    except RuntimeError as error:  # Mostly for want of memory.
+      print(f'  {name}: {str(error).splitlines()[0]}', flush=True)
+      continue
+    finally:
+      shared.free()
     counts = {_OURS: mine['count'], name: results['count']}
     rates = {
       side: [float(f'{counts[side] / one:.4g}') for one in each]
@@ -307,6 +336,27 @@ def _compete(contest: _Contest, peak: float | None) -> Iterator[dict[str, Any]]:
     yield found
 
 
+def _profile(contest: _Contest, peak: float | None) -> None:
+  """Runs our forms of a contest and prints what takes their time."""
+  forms = {_OURS: contest.ours} | {
+    name: make for name, (make, _) in contest.variants.items()
+  }
+  needed = 0.0
+  for name, make in forms.items():
+    form = make()
+    first, made = _timed(form)
+    results = form.results(made)
+    if name == _OURS:
+      needed = contest.needed(results)
+    rate = float(results['count']) / _timed(form)[0]
+    share = f', {needed * rate / peak:.1%} of the peak' if peak else ''
+    print(
+      f'  {name}: {rate:g} {contest.unit}/s{share}; first run {first:.1f} s\n'
+      f'{kernels.table(form.run)}',
+      flush=True,
+    )
+
+
 def _products(size: int) -> float:
   """Operations per second of a large product of matrices."""
   left, right = jax.random.normal(
@@ -339,13 +389,16 @@ def main(argv: list[str]) -> None:
   model = decoder.initialize(
     dataclasses.replace(shape, attention=kind), jax.random.key(0), mesh
   )
-  torch_model = shared.model(model)
+  torch_model = None if _PROFILE.value else shared.model(model)
   folder = pathlib.Path(_WORKDIR.value)
   folder.mkdir(parents=True, exist_ok=True)
   for name, make in _contests(model, torch_model, folder):
     if name not in (_CONTESTS.value or [name]):
       continue
     print(name, flush=True)
+    if _PROFILE.value:
+      _profile(make(), peak)
+      continue
     kept = table.RESULTS / f'accelerator_{name}.json'
     for found in _compete(make(), peak):
       for one in found.values():

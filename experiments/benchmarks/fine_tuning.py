@@ -33,7 +33,9 @@ _LENGTHS, _ANSWERS = (40, 200), (10, 50)
 # Examples whose loss and gradient both sides are compared in.
 _COMPARED = 16
 _RANK = 16
-_ROWS, _CAPACITY, _PER_ROW = 8, 256, 8
+# Rows of a step, their tokens, and the tokens of each of as many examples as a
+# row has room for.
+_ROWS, _CAPACITY, _EACH = 8, 256, 32
 _BATCH = 16  # Examples of a step of the Trainer.
 
 
@@ -66,6 +68,7 @@ def ask(
     ),
     'rank': np.array(_RANK if adapter else 0),
     'rows': np.array(_ROWS),
+    'capacity': np.array(_CAPACITY),
     'batch': np.array(_BATCH),
     'compared': np.array(_COMPARED),
   }
@@ -86,7 +89,10 @@ def different(
 
 
 def _source(
-  asked: contestant.Arrays, chosen: np.ndarray, rows: int, per_row: int
+  asked: contestant.Arrays,
+  chosen: np.ndarray,
+  rows: int,
+  per_row: int | None = None,
 ) -> pipeline.PackedRows:
   """Packs examples as those of a task without vectors."""
   questions, answers = list[Any](), list[Any]()
@@ -104,8 +110,13 @@ def _source(
     blocks=np.zeros(len(chosen), np.int32),
     weight=1.0,
   )
+  capacity = int(asked['capacity'])
   return pipeline.PackedRows(
-    [examples], seed=0, capacity=_CAPACITY, per_row=per_row, rows=rows
+    [examples],
+    seed=0,
+    capacity=capacity,
+    per_row=per_row or capacity // _EACH,
+    rows=rows,
   )
 
 
@@ -127,14 +138,14 @@ def compete(
   with jax.set_mesh(mesh):
     vector_id = model.config.vocabulary - 1
     injection = injection_lib.make('add_norm_matched', model, vector_id)
-    source = _source(asked, every, each, _PER_ROW)
+    source = _source(asked, every, each)
     # Rows of one epoch, and what fills the last batch up.
     rows, left = 0, int(np.sum(asked['answer']))
     while left:
       left -= int(np.sum(source[rows]['answers'] >= 0))
       rows += 1
     rows += -rows % each
-    source = _source(asked, every, rows, _PER_ROW)
+    source = _source(asked, every, rows)
     trained: Any = model
     base = None
     if rank:

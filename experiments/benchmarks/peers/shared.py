@@ -1,6 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """A model of `transformers` with the weights of one of ours, in one process."""
 
+import gc
 import pathlib
 import tempfile
 from typing import Any
@@ -41,3 +42,10 @@ def model(ours: decoder.Decoder) -> Any:
   with torch.device(device):  # What is no parameter was made without values.
     made.model.rotary_emb = type(made.model.rotary_emb)(config)
   return made.eval()
+
+
+def free() -> None:
+  """Gives memory back that PyTorch keeps of what is no longer there."""
+  gc.collect()
+  if torch.cuda.is_available():
+    torch.cuda.empty_cache()
