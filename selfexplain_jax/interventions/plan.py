@@ -247,7 +247,8 @@ class _Work:
 
   def reading(self, begin: Any) -> Any:
     """What takes as long as reading the weights of a batch does."""
-    return (self.config.layers - begin + 1) * self.reading_tokens * self._token
+    layers = self.config.layers - begin
+    return self.reading_tokens * (layers * self._token + self.logits(1))
 
 
 def _deal(
