@@ -10,7 +10,7 @@ import numpy as np
 
 from selfexplain_jax import errors
 from selfexplain_jax.data import prompts as prompts_lib
-from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import tokenizer as tokenizer_lib
 
@@ -82,13 +82,14 @@ def sample_prompts(
       'and 2'
     )
   key = jax.random.key(seed)
-  batches = []
-  for start in range(0, count, _BATCH):
+
+  def launch(start: int) -> jax.Array:
     # The last batch is as large as the others, so that one program serves all.
     index_B = np.arange(start, start + _BATCH)
-    made = _sample(model, tokenizer.bos_id, key, index_B, length)
-    batches.append(hosts.fetch(made))
-  ids = np.concatenate(batches)[:count]
+    return _sample(model, tokenizer.bos_id, key, index_B, length)
+
+  calls = (functools.partial(launch, at) for at in range(0, count, _BATCH))
+  ids = np.concatenate(list(launches.fetched(calls)))[:count]
   places = (length // 4, length // 2, 3 * length // 4, length - 1)
   groups = [f'sample {i}' for i in range(count)]
   # A sample seen twice must not be on both sides of the split.

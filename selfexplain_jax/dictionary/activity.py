@@ -1,7 +1,7 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """What directions and features do on documents, batch by batch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import functools
 
 import jax
@@ -11,6 +11,7 @@ import numpy as np
 from selfexplain_jax import progress
 from selfexplain_jax.dictionary import sparse_autoencoder
 from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import decoder
@@ -39,13 +40,21 @@ def residuals(
   count, length = documents_NxT.shape
   positions = np.tile(np.arange(length), (batch, 1))
   wanted = capture.build(model.config, (site,), layers, positions)
-  starts = range(0, count, batch)
-  for start in progress.track(starts, len(starts), 'batches of documents'):
-    preemption.check()
-    chosen = np.arange(start, min(start + batch, count))
-    tokens = documents_NxT[np.resize(chosen, batch)]
-    found = hosts.fetch(_read(model, tokens, wanted, site))
-    yield documents_NxT[chosen], found[:, : len(chosen)]
+  chosen_by_batch = [
+    documents_NxT[start : start + batch] for start in range(0, count, batch)
+  ]
+
+  def calls() -> Iterator[Callable[[], jax.Array]]:
+    for chosen in chosen_by_batch:
+      preemption.check()
+      tokens = np.resize(chosen, (batch, length))
+      yield functools.partial(_read, model, tokens, wanted, site)
+
+  every = progress.track(
+    launches.fetched(calls()), len(chosen_by_batch), 'batches of documents'
+  )
+  for chosen, found in zip(chosen_by_batch, every, strict=True):
+    yield chosen, found[:, : len(chosen)]
 
 
 @functools.partial(jax.jit, static_argnames='site')

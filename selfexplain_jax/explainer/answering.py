@@ -10,7 +10,7 @@ import numpy as np
 
 from selfexplain_jax import progress
 from selfexplain_jax.data import prompts as prompts_lib
-from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.explainer import injection as injection_lib
 from selfexplain_jax.models import decoder
 from selfexplain_jax.models import generate
@@ -77,16 +77,16 @@ def ask(
     batch: questions decoded at once.
   """
   order = np.argsort([len(ids) for ids in question_ids], kind='stable')
-  answers: list[list[int]] = [[] for _ in question_ids]
-  log_probability = np.zeros(len(question_ids), np.float32)
-  starts = range(0, len(order), batch)
-  for start in progress.track(starts, len(starts), 'batches of answers'):
-    chosen = order[start : start + batch]
+  chosen_by_batch = [
+    order[start : start + batch] for start in range(0, len(order), batch)
+  ]
+
+  def launch(chosen: np.ndarray) -> generate.Generated:
     tokens, lengths = prompts_lib.pad(
       [question_ids[i] for i in chosen], step=_LENGTH_STEP
     )
     missing = (0, batch - len(chosen))
-    made = answer(
+    return answer(
       model,
       injection,
       np.pad(tokens, (missing, (0, 0))),
@@ -98,7 +98,14 @@ def ask(
       new_tokens,
       end_id,
     )
-    made = hosts.fetch(made)
+
+  answers: list[list[int]] = [[] for _ in question_ids]
+  log_probability = np.zeros(len(question_ids), np.float32)
+  calls = (functools.partial(launch, chosen) for chosen in chosen_by_batch)
+  every = progress.track(
+    launches.fetched(calls), len(chosen_by_batch), 'batches of answers'
+  )
+  for chosen, made in zip(chosen_by_batch, every, strict=True):
     for row, index in enumerate(chosen):
       answers[index] = made.tokens[row, : made.length[row]].tolist()
       log_probability[index] = made.log_probability[row]

@@ -7,12 +7,14 @@ has to be learnt from questions alone; ridge regression starts it at what best
 turns the target's activations into the explainer's own on the same text.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from selfexplain_jax import errors
-from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.explainer import layer_blocks as layer_blocks_lib
 from selfexplain_jax.interventions import capture as capture_lib
 from selfexplain_jax.models import decoder
@@ -173,11 +175,11 @@ def _averages(
   capture = capture_lib.build(model.config, (_SITE,), tuple(layers), positions)
   # One program for all batches.
   padded = np.pad(tokens_RxT, ((0, -rows % _BATCH), (0, 0)))
-  parts = [
-    hosts.fetch(_run(model, padded[i : i + _BATCH], capture, share))
+  calls = (
+    functools.partial(_run, model, padded[i : i + _BATCH], capture, share)
     for i in range(0, rows, _BATCH)
-  ]
-  return np.concatenate(parts, 1)[:, :rows]
+  )
+  return np.concatenate(list(launches.fetched(calls)), 1)[:, :rows]
 
 
 @jax.jit

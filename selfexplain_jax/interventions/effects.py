@@ -1,17 +1,19 @@
 # Copyright 2026 The selfexplain_jax authors. Licensed under Apache-2.0.
 """Effects: what really happens when cells are patched, batch by batch."""
 
+import collections
 from collections.abc import Callable, Iterator, Sequence
 import dataclasses
-import itertools
+import functools
 
 from absl import logging
+import jax
 import numpy as np
 
 from selfexplain_jax import estimate
 from selfexplain_jax import progress
 from selfexplain_jax.distributed import axis_rules
-from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import clean_run
 from selfexplain_jax.interventions import patch
@@ -261,7 +263,7 @@ def _run(
   rows: int,
   what: str,
 ) -> Effects:
-  """Runs batches, one ahead of the reading.
+  """Runs batches.
 
   Args:
     batches: what runs each, and its rows; -1 for none.
@@ -275,30 +277,30 @@ def _run(
   found = Effects(
     *(np.zeros(rows, dtype) for dtype in (np.int32, np.float32, np.int32))
   )
-  pending = None
-  for batch in progress.track(
-    itertools.chain(batches, [None]), count + 1, what
-  ):
-    preemption.check()  # A run keeps nothing: all of it is done again.
-    running = None
-    if batch is not None:
-      one, chosen = batch
-      there = chosen >= 0
+  under_way = collections.deque[np.ndarray]()
+
+  def calls() -> Iterator[Callable[[], tuple[jax.Array, ...]]]:
+    for one, chosen in batches:
+      preemption.check()  # A run keeps nothing: all of it is done again.
+      under_way.append(chosen)
       # Another row is done twice in place of none.
-      running = one(np.where(there, chosen, chosen[there][0])), there, chosen
-    if pending is not None:
-      _read(found, *pending)
-    pending = running
+      filled = np.where(chosen >= 0, chosen, chosen[chosen >= 0][0])
+      yield functools.partial(_launch, one, filled)
+
+  made = launches.fetched(calls())
+  for values in progress.track(made, count, what):
+    chosen = under_way.popleft()
+    there = chosen >= 0
+    for field, value in zip(dataclasses.fields(Effects), values, strict=True):
+      getattr(found, field.name)[chosen[there]] = value[there]
   return found
 
 
-def _read(
-  found: Effects, made: run.NextToken, there: np.ndarray, chosen: np.ndarray
-) -> None:
-  """Waits for a batch and keeps what it found."""
-  values = hosts.fetch((made.token, made.margin, made.written))
-  for field, value in zip(dataclasses.fields(Effects), values, strict=True):
-    getattr(found, field.name)[chosen[there]] = value[there]
+def _launch(
+  one: Callable[[np.ndarray], run.NextToken], chosen: np.ndarray
+) -> tuple[jax.Array, ...]:
+  made = one(chosen)
+  return made.token, made.margin, made.written
 
 
 def self_patch_canary(

@@ -66,8 +66,8 @@ class RunTest(parameterized.TestCase):
     run_ = run.run
     with mock.patch.object(run, 'run', one):
       with self.assertRaises(preemption.Preempted):
-        effects.run_patched(MODEL, _cells(), batch=8)
-    self.assertLen(runs, 1)
+        effects.run_whole(MODEL, _cells(), batch=1)
+    self.assertBetween(len(runs), 1, 4)  # Those that were under way.
 
   @parameterized.product(batch=(1, 8), run_cells=WAYS)
   def test_batches_equal_single_slow_runs(self, batch, run_cells):
