@@ -20,7 +20,7 @@ from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import reader
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.distributed import mesh as mesh_lib
-from selfexplain_jax.interventions import run as run_lib
+from selfexplain_jax.interventions import effects
 from selfexplain_jax.models import decoder
 
 _LENGTH, _BATCH = 129, 32
@@ -129,11 +129,8 @@ def compete(
       dump.dump(model, prompts, plan, store)
 
   def forward() -> None:
-    lengths = np.full(size, _LENGTH, np.int32)
     with jax.set_mesh(mesh):
-      for start in range(0, count, size):
-        found = run_lib.run(model, tokens[start : start + size], lengths)
-      jax.block_until_ready(found)
+      effects.run_clean(model, tokens, np.full(count, _LENGTH, np.int32), size)
 
   def results(_: None) -> contestant.Arrays:
     read = reader.open_store(store).read('resid_post', 0, plan.rows)

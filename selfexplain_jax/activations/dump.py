@@ -2,9 +2,9 @@
 """Dumps activations at chosen positions of prompts into a store."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
 import concurrent.futures
 import dataclasses
+import functools
 import os
 
 import jax
@@ -16,11 +16,11 @@ from selfexplain_jax.activations import layout
 from selfexplain_jax.activations import writer
 from selfexplain_jax.data import prompts as prompts_lib
 from selfexplain_jax.distributed import hosts
+from selfexplain_jax.distributed import launches
 from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import decoder
 
-_AHEAD = 1  # Batches that are under way while one is written.
 _ROOM = 4 << 30  # Bytes of shards that are written at a time, about.
 
 
@@ -137,7 +137,8 @@ def dump(
   own_batches = {batch for shard in own_shards for batch in batches(shard)}
   # Devices are at the next batch while what they have read leaves them and is
   # written; of all this no more than a few shards are held at a time.
-  ahead = _ahead(read, dict.fromkeys(b for s in left for b in batches(s)))
+  every = dict.fromkeys(batch for shard in left for batch in batches(shard))
+  ahead = launches.launched(functools.partial(read, batch) for batch in every)
   found: dict[int, dict[str, jax.Array]] = {}
   writers = _writers(plan)
   written = collections.deque[concurrent.futures.Future[None]]()
@@ -166,18 +167,6 @@ def _writers(plan: Plan) -> int:
   """
   shard = plan.gigabytes * 1e9 / plan.spec.shards(plan.rows)
   return max(1, min((os.cpu_count() or 1) // 2, int(_ROOM // shard)))
-
-
-def _ahead(
-  read: Callable[[int], dict[str, jax.Array]], batches: Iterable[int]
-) -> Iterator[dict[str, jax.Array]]:
-  """Yields what is read of each batch, of which the next is under way."""
-  waiting = collections.deque[dict[str, jax.Array]]()
-  for batch in batches:
-    waiting.append(read(batch))
-    if len(waiting) > _AHEAD:
-      yield waiting.popleft()
-  yield from waiting
 
 
 def _positions(

@@ -11,7 +11,7 @@ import jax
 
 from selfexplain_jax.distributed import hosts
 
-# Programs that are launched before the first of them is read.
+# Programs that are under way beside the one that is read.
 _AHEAD = 1
 
 # Programs that share the cores of a CPU. Much of each is work of one core: on
@@ -20,8 +20,8 @@ _AHEAD = 1
 _SIDE_BY_SIDE = 3
 
 
-def fetched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
-  """Yields what programs compute, as `hosts.fetch` does, in order.
+def launched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+  """Yields what programs give, in order, while those that follow are under way.
 
   An accelerator is given the next program while one runs. Programs on a CPU run
   side by side if nothing ties them together, as their place among several
@@ -34,29 +34,33 @@ def fetched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
   if jax.default_backend() == 'cpu' and jax.device_count() == 1:
     yield from _side_by_side(calls)
     return
-  launched = collections.deque[Any]()
+  under_way = collections.deque[Any]()
   for call in calls:
-    launched.append(call())
-    if len(launched) > _AHEAD:
-      yield hosts.fetch(launched.popleft())
-  while launched:
-    yield hosts.fetch(launched.popleft())
+    under_way.append(call())
+    if len(under_way) > _AHEAD:
+      yield under_way.popleft()
+  yield from under_way
+
+
+def fetched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+  """As `launched`, of arrays on the host, as `hosts.fetch` returns them."""
+  return map(hosts.fetch, launched(calls))
 
 
 def _side_by_side(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
   # JAX lets programs follow each other that one thread launches.
   lock, mesh = threading.Lock(), jax.sharding.get_mesh()
-  launched = collections.deque[concurrent.futures.Future[Any]]()
+  under_way = collections.deque[concurrent.futures.Future[Any]]()
   with concurrent.futures.ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
     try:
       for call in calls:
-        launched.append(threads.submit(_run, call, lock, mesh))
-        if len(launched) > _SIDE_BY_SIDE:
-          yield launched.popleft().result()
-      while launched:
-        yield launched.popleft().result()
+        under_way.append(threads.submit(_run, call, lock, mesh))
+        if len(under_way) > _SIDE_BY_SIDE:
+          yield under_way.popleft().result()
+      while under_way:
+        yield under_way.popleft().result()
     finally:
-      for one in launched:  # Nobody reads them, so they need not begin.
+      for one in under_way:  # Nobody wants them, so they need not begin.
         one.cancel()
 
 
@@ -65,4 +69,4 @@ def _run(call: Callable[[], Any], lock: threading.Lock, mesh: Any) -> Any:
   with jax.set_mesh(mesh):
     with lock:
       made = call()
-    return hosts.fetch(made)
+    return jax.block_until_ready(made)

@@ -76,7 +76,7 @@ def ask(
     new_tokens: most tokens of an answer, the end token included.
     batch: questions decoded at once.
   """
-  order = np.argsort([len(ids) for ids in question_ids], kind='stable')
+  order = np.argsort([-len(ids) for ids in question_ids], kind='stable')
   chosen_by_batch = [
     order[start : start + batch] for start in range(0, len(order), batch)
   ]

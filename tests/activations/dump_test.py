@@ -175,7 +175,7 @@ class DumpTest(parameterized.TestCase):
     self.uneven(self.folder)
     self.assertEqual(fixtures.tree(self.folder), whole)
 
-  @parameterized.parameters((2, 4), (8, 7))
+  @parameterized.parameters((2, 6), (8, 9))
   def test_reading_waits_for_writing(self, cores, held):
     """However slow the store is, few batches are held."""
     self.cores(cores)

@@ -52,13 +52,14 @@ class LaunchesTest(parameterized.TestCase):
     self.devices(1)
     both = threading.Barrier(2, timeout=60)
 
-    def fetch(made):
+    def wait(made):
       both.wait()  # Fails if the other is not under way.
-      return int(made)
+      return made
 
     calls = [functools.partial(jnp.asarray, n) for n in range(4)]
-    with mock.patch.object(launches.hosts, 'fetch', fetch):
-      self.assertEqual(list(launches.fetched(calls)), [0, 1, 2, 3])
+    with mock.patch.object(launches.jax, 'block_until_ready', wait):
+      found = list(launches.launched(calls))
+    self.assertEqual([int(one) for one in found], [0, 1, 2, 3])
 
   def test_a_program_is_compiled_once(self):
     self.devices(1)
