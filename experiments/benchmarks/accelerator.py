@@ -10,7 +10,8 @@ after a first run each, whose results are compared. What was found is kept in
 experiments/results/contests and told in docs/performance.md; a share of the
 peak (MFU) counts the operations that no program can do without, so that
 padding, recomputation and what a plan leaves undone are not to its credit.
-`--shape=tiny` is for trying it on a CPU.
+`--shape=8_layers` is for a look at kernels with `--profile`, and `--shape=tiny`
+for trying it on a CPU.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,7 +57,9 @@ from selfexplain_jax.models import presets
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'For dumps; best in memory.', required=True
 )
-_SHAPE = flags.DEFINE_enum('shape', '8b', ['8b', 'tiny'], 'Of the model.')
+_SHAPE = flags.DEFINE_enum(
+  'shape', '8b', ['8b', '8_layers', 'tiny'], 'Of the model.'
+)
 _ROUNDS = flags.DEFINE_integer('rounds', 5, 'Timed runs.', lower_bound=1)
 _CONTESTS = flags.DEFINE_list('contests', [], 'Which; all by default.')
 _NAMES = (
@@ -78,6 +81,7 @@ _PROFILE = flags.DEFINE_bool(
 _OURS = 'selfexplain_jax'
 _SHAPES = {
   '8b': presets.shape('llama3_1_8b'),
+  '8_layers': dataclasses.replace(presets.shape('llama3_1_8b'), layers=8),
   'tiny': config_lib.DecoderConfig(
     *(512, 64, 4, 4, 2, 16, 128),
     tied=False,
@@ -88,8 +92,8 @@ _SHAPES = {
 _LENGTH = 16  # Tokens of the longest prompt that is patched.
 _COMPILING = 1e13  # Operations of a sweep that a program fewer is worth.
 _LOOPED = 48  # Cells that are run one at a time.
-_EXAMPLES = {'8b': 512, 'tiny': 32}
-_PROMPTS = {'8b': 128, 'tiny': 32}  # Of which all layers are dumped.
+_EXAMPLES = 512, 32  # Whose answers are learnt; of a tiny model, fewer.
+_PROMPTS = 128, 32  # Of which all layers are dumped; likewise.
 _BATCHES = 16, 128  # Prompts read at once, of all layers or of one.
 _ROWS, _CAPACITY = 8, 512  # Rows of a step of training, and their tokens.
 
@@ -154,7 +158,7 @@ def _dump(
 ) -> _Contest:
   config, mesh = model.config, mesh_lib.make_mesh()
   one_layer = len(layers) == 1
-  prompts = _PROMPTS[_SHAPE.value] * (4 if one_layer else 1)
+  prompts = _PROMPTS[_SHAPE.value == 'tiny'] * (4 if one_layer else 1)
   asked = capturing.ask(model, prompts, layers)
   asked['batch'] = np.array(_BATCHES[one_layer])
   length = asked['tokens'].shape[1]
@@ -204,7 +208,7 @@ def _answers(
 def _tuning(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
 ) -> _Contest:
-  asked = fine_tuning.ask(model, True, _EXAMPLES[_SHAPE.value])
+  asked = fine_tuning.ask(model, True, _EXAMPLES[_SHAPE.value == 'tiny'])
   mesh = mesh_lib.make_mesh()
 
   def needed(_: contestant.Arrays) -> float:
@@ -403,7 +407,7 @@ def main(argv: list[str]) -> None:
     for found in _compete(make(), peak):
       for one in found.values():
         one['notes']['products'] = rate
-      if not tiny:
+      if _SHAPE.value == '8b':
         kept.write_text(json.dumps(found, indent=1))
         table.write()
 
