@@ -299,8 +299,10 @@ def _compete(contest: _Contest, peak: float | None) -> Iterator[dict[str, Any]]:
   for name, (make, bar) in {**contest.peers, **contest.variants}.items():
     try:
       first, results, seconds = _alternate(ours, make, name)
-    except RuntimeError as error:  # Mostly for want of memory.
-      print(f'  {name}: {str(error).splitlines()[0]}', flush=True)
+    except RuntimeError as error:
+      if not shared.lacks_memory(error):
+        raise
+      print(f'  {name}: not measured, for want of memory', flush=True)
       continue
     finally:
       shared.free()

@@ -104,7 +104,7 @@ Written by `python -m experiments.benchmarks.accelerator --workdir=DIR`, as what
 follows: a random model of the shape of Llama 3.1 8B in bfloat16, of which both
 sides have the weights on one device, in one process. All 64 prompts of at most
 16 tokens are patched at every layer and position. `pytorch` is `transformers`
-with a hook and logits of last positions alone: a `loop` over 192 cells,
+with a hook and logits of last positions alone: a `loop` over some cells,
 `batched` over prompts, or `layered`, 512 cells of a layer at a time. Tokens
 have to be equal where the margin exceeds 0.25, and margins to 0.25. A share of
 the peak counts what no program can do without.

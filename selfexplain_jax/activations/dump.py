@@ -21,7 +21,9 @@ from selfexplain_jax.distributed import preemption
 from selfexplain_jax.interventions import capture
 from selfexplain_jax.models import decoder
 
-_ROOM = 4 << 30  # Bytes of shards that are written at a time, about.
+# Of a machine's memory, for shards that are written at a time; about as much
+# again is held of what is read, and twice as much by TensorStore.
+_SHARE, _MOST = 1 / 16, 4 << 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +138,7 @@ def dump(
   own_shards = left[hosts.index() :: hosts.count()]
   own_batches = {batch for shard in own_shards for batch in batches(shard)}
   # Devices are at the next batch while what they have read leaves them and is
-  # written; of all this no more than a few shards are held at a time.
+  # written; beside those that are written few are held at a time.
   every = dict.fromkeys(batch for shard in left for batch in batches(shard))
   ahead = launches.launched(functools.partial(read, batch) for batch in every)
   found: dict[int, dict[str, jax.Array]] = {}
@@ -149,9 +151,9 @@ def dump(
         for batch in batches(shard)
       }
       if number % hosts.count() == hosts.index():
-        arrays = rows_of(shard, found)
         if len(written) == writers:
           written.popleft().result()
+        arrays = rows_of(shard, found)
         written.append(writing.submit(store.write_shard, shard, arrays))
       # Else another process writes it.
       preemption.check()
@@ -166,7 +168,9 @@ def _writers(plan: Plan) -> int:
   Writing one is copying and checksums, more than half of it by one thread.
   """
   shard = plan.gigabytes * 1e9 / plan.spec.shards(plan.rows)
-  return max(1, min((os.cpu_count() or 1) // 2, int(_ROOM // shard)))
+  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  room = min(memory * _SHARE, _MOST)
+  return max(1, min((os.cpu_count() or 1) // 2, int(room // shard)))
 
 
 def _positions(

@@ -4,12 +4,14 @@
 import collections
 from collections.abc import Callable, Iterable, Iterator
 import concurrent.futures
-import threading
-from typing import Any
+import contextlib
+from typing import Any, TypeVar
 
 import jax
 
 from selfexplain_jax.distributed import hosts
+
+T = TypeVar('T')
 
 # Programs that are under way beside the one that is read.
 _AHEAD = 1
@@ -19,22 +21,27 @@ _AHEAD = 1
 # a model with 15 million weights 1.15 times, with 1.3 million 1.4 times.
 _SIDE_BY_SIDE = 3
 
+# Bytes of arrays from which on they do not: products of large models keep all
+# cores busy, and what each program needs besides has to fit beside them.
+_LARGE = 1 << 30
 
-def launched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+
+def launched(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
   """Yields what programs give, in order, while those that follow are under way.
 
   An accelerator is given the next program while one runs. Programs on a CPU run
-  side by side if nothing ties them together, as their place among several
-  devices or processes would.
+  side by side in threads if nothing ties them together, as their place among
+  several devices or processes would. There the mesh is the caller's, and what
+  else of JAX has been set for a thread alone is not.
 
   Args:
     calls: each launches a program and returns its arrays. They are taken, and
       if there are several devices also called, in this thread and in order.
   """
-  if jax.default_backend() == 'cpu' and jax.device_count() == 1:
+  if _apart():
     yield from _side_by_side(calls)
     return
-  under_way = collections.deque[Any]()
+  under_way = collections.deque[T]()
   for call in calls:
     under_way.append(call())
     if len(under_way) > _AHEAD:
@@ -47,26 +54,31 @@ def fetched(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
   return map(hosts.fetch, launched(calls))
 
 
-def _side_by_side(calls: Iterable[Callable[[], Any]]) -> Iterator[Any]:
-  # JAX lets programs follow each other that one thread launches.
-  lock, mesh = threading.Lock(), jax.sharding.get_mesh()
-  under_way = collections.deque[concurrent.futures.Future[Any]]()
-  with concurrent.futures.ThreadPoolExecutor(_SIDE_BY_SIDE) as threads:
-    try:
-      for call in calls:
-        under_way.append(threads.submit(_run, call, lock, mesh))
-        if len(under_way) > _SIDE_BY_SIDE:
-          yield under_way.popleft().result()
-      while under_way:
+def _apart() -> bool:
+  """Whether programs can run side by side, and gain by it."""
+  if jax.default_backend() != 'cpu' or jax.device_count() > 1:
+    return False
+  return sum(array.nbytes for array in jax.live_arrays()) < _LARGE
+
+
+def _side_by_side(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
+  # On a CPU, programs that one thread launches run one after the other.
+  mesh = jax.sharding.get_mesh()
+  under_way = collections.deque[concurrent.futures.Future[T]]()
+  threads = concurrent.futures.ThreadPoolExecutor(_SIDE_BY_SIDE)
+  try:
+    for call in calls:
+      under_way.append(threads.submit(_run, call, mesh))
+      if len(under_way) > _SIDE_BY_SIDE:
         yield under_way.popleft().result()
-    finally:
-      for one in under_way:  # Nobody wants them, so they need not begin.
-        one.cancel()
+    while under_way:
+      yield under_way.popleft().result()
+  finally:
+    # Without waiting: where nobody wants the others, it may be one of these
+    # threads that finds it out, collecting what is no longer referred to.
+    threads.shutdown(wait=False)
 
 
-def _run(call: Callable[[], Any], lock: threading.Lock, mesh: Any) -> Any:
-  """Runs a program; no two are traced at once, as they may be the same."""
-  with jax.set_mesh(mesh):
-    with lock:
-      made = call()
-    return jax.block_until_ready(made)
+def _run(call: Callable[[], T], mesh: Any) -> T:
+  with contextlib.nullcontext() if mesh.empty else jax.set_mesh(mesh):
+    return jax.block_until_ready(call())

@@ -76,6 +76,7 @@ def ask(
     new_tokens: most tokens of an answer, the end token included.
     batch: questions decoded at once.
   """
+  # The longest first: if there is no room for them, it is known at once.
   order = np.argsort([-len(ids) for ids in question_ids], kind='stable')
   chosen_by_batch = [
     order[start : start + batch] for start in range(0, len(order), batch)

@@ -268,7 +268,8 @@ def _logits(hidden_NxD: jax.Array, table_VxD: jax.Array) -> jax.Array:
 
   Their gradient is rounded to the dtype of hidden states, as it is after any
   other product: left in float32 it would draw the table, the largest there is,
-  into a product of float32, which a GPU has no fast one for.
+  into a product of float32, which a GPU has no fast one for. There is no
+  derivative in forward mode.
   """
   return jnp.einsum(
     'nd,vd->nv', hidden_NxD, table_VxD, preferred_element_type=jnp.float32

@@ -239,14 +239,32 @@ class DumpTest(parameterized.TestCase):
       fixtures.tree(self.folder), fixtures.tree(self.folder.with_name('whole'))
     )
 
-  def test_no_more_at_once_than_there_is_room_for(self):
+  @parameterized.parameters(
+    (1 << 40, 10**6, 16),
+    (1 << 40, 10**8, 1),
+    (1 << 34, 10**6, 4),
+    (1 << 30, 10**6, 1),
+  )
+  def test_no_more_at_once_than_there_is_room_for(self, memory, rows, writers):
+    """A row has 256 bytes."""
     self.cores(64)
-    plan = dataclasses.replace(PLAN, rows=10**9)
-    for rows, writers in ((10**6, 16), (10**7, 1), (10**8, 1)):
-      spec = dataclasses.replace(PLAN.spec, rows_per_shard=rows)
-      self.assertEqual(
-        dump._writers(dataclasses.replace(plan, spec=spec)), writers
-      )
+    sizes = {'SC_PAGE_SIZE': 1, 'SC_PHYS_PAGES': memory}
+    spec = dataclasses.replace(PLAN.spec, rows_per_shard=rows)
+    plan = dataclasses.replace(PLAN, rows=10**9, spec=spec)
+    with mock.patch.object(dump.os, 'sysconf', sizes.__getitem__):
+      self.assertEqual(dump._writers(plan), writers)
+
+  def test_what_a_writer_says_of_the_last_shard_is_heard(self):
+    real = writer.StoreWriter.write_shard
+
+    def write_shard(self, index, arrays):
+      if index == 2:
+        raise OSError('no space left')
+      real(self, index, arrays)
+
+    with mock.patch.object(writer.StoreWriter, 'write_shard', write_shard):
+      with self.assertRaisesRegex(OSError, 'no space left'):
+        self.dump()
 
   def test_plan_tells_its_size(self):
     plan = dataclasses.replace(PLAN, rows=10**6)

@@ -14,6 +14,7 @@ from selfexplain_jax.interventions import capture
 from selfexplain_jax.interventions import effects
 from selfexplain_jax.interventions import patch
 from selfexplain_jax.interventions import run
+from selfexplain_jax.interventions import tail
 from tests.models import oracle
 from tests.models import tiny
 
@@ -54,19 +55,25 @@ def _own(cells):
 
 
 class RunTest(parameterized.TestCase):
-  def test_leaves_between_batches_when_asked(self):
+  @parameterized.parameters('whole', 'planned')
+  def test_leaves_between_batches_when_asked(self, way):
     self.addCleanup(setattr, preemption, '_asked', False)
-    runs = []
+    cells, runs = _cells(), []
+    planned = effects.plan(MODEL, cells, batch=1)
+    module = run if way == 'whole' else tail
 
-    def one(*args):
+    def one(*args, **kwargs):
       runs.append(args)
       preemption.ask()
-      return run_(*args)
+      return run_(*args, **kwargs)
 
-    run_ = run.run
-    with mock.patch.object(run, 'run', one):
+    run_ = module.run
+    with mock.patch.object(module, 'run', one):
       with self.assertRaises(preemption.Preempted):
-        effects.run_whole(MODEL, _cells(), batch=1)
+        if way == 'whole':
+          effects.run_whole(MODEL, cells, batch=1)
+        else:
+          effects.run_planned(MODEL, cells, planned)
     self.assertBetween(len(runs), 1, 4)  # Those that were under way.
 
   @parameterized.product(batch=(1, 8), run_cells=WAYS)

@@ -2,6 +2,7 @@
 """Tests of plans of patched runs against counting cell by cell."""
 
 import dataclasses
+import itertools
 from unittest import mock
 
 from absl.testing import absltest
@@ -13,6 +14,8 @@ from selfexplain_jax.models import config as config_lib
 
 LAYERS, PADDED = 5, 12
 CONFIG = config_lib.DecoderConfig(40, 16, LAYERS, 2, 1, 8, 24)
+# Operations of a token in a layer, attention apart.
+TOKEN = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 24)
 
 
 def _sweep(prompts=9, layers=LAYERS):
@@ -101,6 +104,67 @@ class PlanTest(parameterized.TestCase):
     self.assertGreater(counts[0], 2 * counts[1])
     self.assertGreater(seldom.operations, often.operations)
 
+  def test_the_unembedding_is_read_for_each_batch_too(self):
+    sweep = _sweep(prompts=32)
+    small, large = (
+      _plan(
+        *sweep,
+        batch=256,
+        config=dataclasses.replace(CONFIG, vocabulary=vocabulary),
+      )
+      for vocabulary in (40, 40_000)
+    )
+    counts = [len(plan.parts[0].batches) for plan in (small, large)]
+    self.assertGreater(counts[0], 2 * counts[1])
+
+  def test_widths_are_merged_as_if_each_merge_were_tried(self):
+    prompt, begin, position, length = _sweep(prompts=16)
+    need = length[prompt] - position
+
+    def merged(plan, compiling):
+      """The plan's widths, from those that its batches need."""
+      batches = [
+        (batch.begin, max(need[batch.cells[batch.cells >= 0]]))
+        for batch in plan.parts[0].batches
+      ]
+      rows = plan.parts[0].batches[0].cells.size
+      while True:
+        sizes = sorted({width for _, width in batches})
+        more = [
+          sum(
+            rows * (after - before) * _slope(at)
+            for at, width in batches
+            if width == before
+          )
+          for before, after in itertools.pairwise(sizes)
+        ]
+        if not more or min(more) >= compiling:
+          return [width for _, width in batches]
+        least = more.index(min(more))
+        batches = [
+          (at, sizes[least + 1] if width == sizes[least] else width)
+          for at, width in batches
+        ]
+
+    def _slope(at):
+      """Operations of one more position of a row."""
+      pair, key = 4 * 16 * PADDED, 4 * 16 * 8
+      before = max(LAYERS - 1 - at, 0)
+      return before * (TOKEN + pair) + (at < LAYERS) * key
+
+    for compiling in (0.0, 2e5, 5e5, 1e6, 3e6):
+      plan = _plan(prompt, begin, position, length, compiling=compiling)
+      widths = [batch.width for batch in plan.parts[0].batches]
+      self.assertEqual(widths, merged(plan, compiling))
+
+  def test_neighbours_begin_nearly_alike(self):
+    _, begin, position, length = _sweep(prompts=1)
+    width = length[0] - position
+    for together in (1, 2):
+      order = np.argsort(plan_lib._rank(begin, width, together), kind='stable')
+      self.assertLessEqual(np.abs(np.diff(width[order])).max(), 1)
+      self.assertTrue(np.all(np.diff(begin[order] // together) >= 0))
+
   def test_large_batches_are_of_cells_of_several_layers(self):
     layers, reading = 24, 100.0
     prompt, begin, position, length = _sweep(prompts=16, layers=layers)
@@ -109,10 +173,11 @@ class PlanTest(parameterized.TestCase):
 
     def cost(plan):
       """Operations, and what reading the weights of each batch is worth."""
-      token = 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 24)
       (part,) = plan.parts
-      often = sum(layers + 1 - batch.begin for batch in part.batches)
-      return plan.operations + often * reading * token
+      read = sum(
+        (layers - batch.begin) * TOKEN + 2 * 16 * 40 for batch in part.batches
+      )
+      return plan.operations + reading * read
 
     with mock.patch.object(plan_lib, '_TOGETHER', (1,)):
       apart = _plan(prompt, begin, position, length, **sizes)

@@ -49,3 +49,11 @@ def free() -> None:
   gc.collect()
   if torch.cuda.is_available():
     torch.cuda.empty_cache()
+
+
+def lacks_memory(error: RuntimeError) -> bool:
+  """Whether PyTorch or JAX says that the device has no room left."""
+  return isinstance(error, torch.OutOfMemoryError) or (
+    isinstance(error, jax.errors.JaxRuntimeError)
+    and 'RESOURCE_EXHAUSTED' in str(error)
+  )
