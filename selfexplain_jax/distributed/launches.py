@@ -66,6 +66,7 @@ def _side_by_side(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
   mesh = jax.sharding.get_mesh()
   under_way = collections.deque[concurrent.futures.Future[T]]()
   threads = concurrent.futures.ThreadPoolExecutor(_SIDE_BY_SIDE)
+  wait = True  # Nothing is left running.
   try:
     for call in calls:
       under_way.append(threads.submit(_run, call, mesh))
@@ -73,10 +74,13 @@ def _side_by_side(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
         yield under_way.popleft().result()
     while under_way:
       yield under_way.popleft().result()
+  except GeneratorExit:
+    # It may be one of these threads that finds out that nobody wants the rest,
+    # collecting what is no longer referred to, and another may wait for it.
+    wait = False
+    raise
   finally:
-    # Without waiting: where nobody wants the others, it may be one of these
-    # threads that finds it out, collecting what is no longer referred to.
-    threads.shutdown(wait=False)
+    threads.shutdown(wait)
 
 
 def _run(call: Callable[[], T], mesh: Any) -> T:

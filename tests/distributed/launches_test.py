@@ -120,6 +120,29 @@ class LaunchesTest(parameterized.TestCase):
     self.assertEqual(found, read)
     self.assertLess(max(called), 6)
 
+  def test_nothing_runs_on_after_a_failure(self):
+    self.devices(1)
+    ended = []
+
+    def call(n):
+      if n == 0:
+        raise ValueError('the first')
+      time.sleep(0.2)
+      ended.append(n)
+
+    calls = [functools.partial(call, n) for n in range(9)]
+    with self.assertRaisesRegex(ValueError, 'the first'):
+      list(launches.launched(calls))
+    self.assertCountEqual(ended, [1, 2, 3])
+
+    def few():
+      yield functools.partial(call, 4)
+      raise ValueError('of the calls')
+
+    with self.assertRaisesRegex(ValueError, 'of the calls'):
+      list(launches.launched(few()))
+    self.assertEqual(ended[3:], [4])
+
   def test_one_of_the_threads_may_be_the_one_to_drop_it(self):
     """It must not wait there for another, which may be waiting for it."""
     self.devices(1)
