@@ -22,6 +22,7 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import fused_attention
+from selfexplain_jax.models import logits as logits_lib
 from selfexplain_jax.models import taps
 
 _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -255,41 +256,11 @@ def embed(model: Decoder, tokens_BxT: jax.Array) -> jax.Array:
 def unembed(model: Decoder, hidden: jax.Array) -> jax.Array:
   """Logits f32[..., V] of hidden states [..., D] taken after the final norm."""
   table = model.embedding if model.unembedding is None else model.unembedding
-  logits = _logits(
+  logits = logits_lib.logits(
     hidden.reshape(-1, hidden.shape[-1]), table[...].astype(hidden.dtype)
   )
   logits = attention.soft_cap(logits, model.config.logit_cap)
   return logits.reshape(*hidden.shape[:-1], -1)
-
-
-@jax.custom_vjp
-def _logits(hidden_NxD: jax.Array, table_VxD: jax.Array) -> jax.Array:
-  """Products of hidden states with the unembedding, f32[N, V].
-
-  Their gradient is rounded to the dtype of hidden states, as it is after any
-  other product: left in float32 it would draw the table, the largest there is,
-  into a product of float32, which a GPU has no fast one for. There is no
-  derivative in forward mode.
-  """
-  return jnp.einsum(
-    'nd,vd->nv', hidden_NxD, table_VxD, preferred_element_type=jnp.float32
-  )
-
-
-def _logits_forward(hidden_NxD: jax.Array, table_VxD: jax.Array) -> Any:
-  return _logits(hidden_NxD, table_VxD), (hidden_NxD, table_VxD)
-
-
-def _logits_backward(kept: Any, gradient_NxV: jax.Array) -> Any:
-  hidden_NxD, table_VxD = kept
-  gradient_NxV = gradient_NxV.astype(hidden_NxD.dtype)
-  return (
-    jnp.einsum('nv,vd->nd', gradient_NxV, table_VxD),
-    jnp.einsum('nv,nd->vd', gradient_NxV, hidden_NxD),
-  )
-
-
-_logits.defvjp(_logits_forward, _logits_backward)
 
 
 def forward(
