@@ -307,36 +307,36 @@ class _Cut:
     self.rows = rows
     self._counts = [len(part) for part in parts]
     self._cells = np.concatenate(parts)
-    every, there = self._cells.shape[1], self._cells >= 0
+    batch, there = self._cells.shape[1], self._cells >= 0
     begin = np.where(there, begin_M[self._cells], work.config.layers)
     width = np.where(there, width_M[self._cells], 1)
     self.begin, self.width = begin.min(1), width.max(1)
 
     # What a batch takes is linear in its positions.
-    one, two = (work.tail(every, self.begin, n, padded) for n in (1, 2))
+    one, two = (work.tail(batch, self.begin, n, padded) for n in (1, 2))
     sizes, index = np.unique(self.width, return_inverse=True)
-    steep = np.bincount(index, two - one).tolist()
-    larger = sizes.tolist()
+    slope = np.bincount(index, two - one).tolist()
+    widths = sizes.tolist()
     # Batches of few more positions need no program of their own.
-    while len(larger) > 1:
+    while len(widths) > 1:
       more = [
         (after - before) * each
         for (before, after), each in zip(
-          itertools.pairwise(larger), steep, strict=False
+          itertools.pairwise(widths), slope, strict=False
         )
       ]
       least = int(np.argmin(more))
       if more[least] >= work.compiling:
         break
-      gone = steep.pop(least)
-      steep[least] += gone
-      larger.pop(least)
-    self.width = np.array(larger)[np.searchsorted(larger, self.width)]
+      gone = slope.pop(least)
+      slope[least] += gone
+      widths.pop(least)
+    self.width = np.array(widths)[np.searchsorted(widths, self.width)]
     self.operations = float(np.sum(one + (self.width - 1) * (two - one)))
     self.cost = (
       self.operations
       + float(np.sum(work.reading(self.begin)))
-      + len(larger) * work.compiling
+      + len(widths) * work.compiling
     )
 
   def batches(self) -> list[tuple[Batch, ...]]:
