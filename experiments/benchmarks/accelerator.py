@@ -16,11 +16,9 @@ for trying it on a CPU.
 
 from collections.abc import Callable, Iterator
 import dataclasses
-import importlib.metadata
 import json
 import os
 import pathlib
-import statistics
 import time
 from typing import Any
 
@@ -37,8 +35,8 @@ from experiments.benchmarks import capturing
 from experiments.benchmarks import contestant
 from experiments.benchmarks import decoding
 from experiments.benchmarks import fine_tuning
-from experiments.benchmarks import kernels
 from experiments.benchmarks import patch_sweep
+from experiments.benchmarks import rounds
 from experiments.benchmarks import table
 from experiments.benchmarks.peers import capturing as peer_capturing
 from experiments.benchmarks.peers import decoding as peer_decoding
@@ -78,7 +76,6 @@ _PROFILE = flags.DEFINE_bool(
   'profile', False, 'Print the kernels of our runs, without contests.'
 )
 
-_OURS = 'selfexplain_jax'
 _SHAPES = {
   '8b': presets.shape('llama3_1_8b'),
   '8_layers': dataclasses.replace(presets.shape('llama3_1_8b'), layers=8),
@@ -92,50 +89,32 @@ _SHAPES = {
 _LENGTH = 16  # Tokens of the longest prompt that is patched.
 _COMPILING = 1e13  # Operations of a sweep that a program fewer is worth.
 _LOOPED = 48  # Cells that are run one at a time.
-_EXAMPLES = 512, 32  # Whose answers are learnt; of a tiny model, fewer.
-_PROMPTS = 128, 32  # Of which all layers are dumped; likewise.
-_BATCHES = 16, 128  # Prompts read at once, of all layers or of one.
+_EXAMPLES = 512  # Whose answers are learnt.
+_PROMPTS = 128  # Of which all layers are dumped; of which one is, four times.
+_FEW = 32  # In place of both, with a tiny model.
+_AT_ONCE, _OF_ONE = 16, 128  # Prompts of a batch, of all layers or of one.
 _ROWS, _CAPACITY = 8, 512  # Rows of a step of training, and their tokens.
 
 # In bfloat16 both sides round: margins, rows by their greatest value, losses.
 _MARGIN, _ROW, _LOSS = 0.25, 0.1, 0.002
 
 
-@dataclasses.dataclass(frozen=True)
-class _Contest:
-  """One contest.
-
-  Attributes:
-    unit: of what is done, in the plural.
-    ours: makes our side.
-    variants: make other forms of our side, and the least ratio over each that
-      is aimed for, if any.
-    peers: as variants, those of others.
-    different: how many of a peer's results are not ours.
-    needed: operations of one of what is done, at least, given our results.
-  """
-
-  unit: str
-  ours: Callable[[], contestant.Contestant]
-  variants: dict[str, tuple[Callable[[], contestant.Contestant], float | None]]
-  peers: dict[str, tuple[Callable[[], contestant.Contestant], float | None]]
-  different: Callable[[contestant.Arrays, contestant.Arrays], int]
-  needed: Callable[[contestant.Arrays], float]
+def _count(many: int) -> int:
+  return _FEW if _SHAPE.value == 'tiny' else many
 
 
 def _sweep(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
-) -> _Contest:
+) -> rounds.Contest:
   asked = patch_sweep.ask(model, _LENGTH, _COMPILING)
   asked['some'] = asked['some'][:_LOOPED]
 
   def peer(name: str) -> contestant.Contestant:
     return peer_patching.compete(torch_model, asked, name, folder)
 
-  return _Contest(
+  return rounds.Contest(
     'cells',
     lambda: patch_sweep.compete(model, asked, mesh_lib.make_mesh()),
-    {},
     {
       'pytorch_loop': (lambda: peer('pytorch_loop'), 10.0),
       'pytorch_batched': (lambda: peer('pytorch_batched'), 2.5),
@@ -155,12 +134,12 @@ def _dump(
   torch_model: Any,
   folder: pathlib.Path,
   layers: tuple[int, ...],
-) -> _Contest:
+) -> rounds.Contest:
   config, mesh = model.config, mesh_lib.make_mesh()
   one_layer = len(layers) == 1
-  prompts = _PROMPTS[_SHAPE.value == 'tiny'] * (4 if one_layer else 1)
+  prompts = _count(_PROMPTS) * (4 if one_layer else 1)
   asked = capturing.ask(model, prompts, layers)
-  asked['batch'] = np.array(_BATCHES[one_layer])
+  asked['batch'] = np.array(_OF_ONE if one_layer else _AT_ONCE)
   length = asked['tokens'].shape[1]
   rows = prompts * len(asked['positions'])
   # Nothing after the last layer is wanted, and of it at other positions than
@@ -173,10 +152,9 @@ def _dump(
   def ours(name: str) -> contestant.Contestant:
     return capturing.compete(model, asked, mesh, folder, name)
 
-  return _Contest(
+  return rounds.Contest(
     'rows',
-    lambda: ours(_OURS),
-    {'forward_only': (lambda: ours('forward_only'), 0.9)},
+    lambda: ours(rounds.OURS),
     {
       'hidden_states': (
         lambda: peer_capturing.compete(
@@ -187,18 +165,18 @@ def _dump(
     },
     lambda ours, theirs: capturing.different(ours, theirs, _ROW),
     lambda _: needed / rows,
+    variants={'forward_only': (lambda: ours('forward_only'), 0.9)},
   )
 
 
 def _answers(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
-) -> _Contest:
+) -> rounds.Contest:
   del folder
   asked = decoding.ask(model, ends=False)
-  return _Contest(
+  return rounds.Contest(
     'answers',
     lambda: decoding.compete(model, asked, mesh_lib.make_mesh()),
-    {},
     {'generate': (lambda: peer_decoding.compete(torch_model, asked), 2.0)},
     decoding.different,
     lambda ours: float(ours['operations']),
@@ -207,8 +185,8 @@ def _answers(
 
 def _tuning(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
-) -> _Contest:
-  asked = fine_tuning.ask(model, True, _EXAMPLES[_SHAPE.value == 'tiny'])
+) -> rounds.Contest:
+  asked = fine_tuning.ask(model, True, _count(_EXAMPLES))
   mesh = mesh_lib.make_mesh()
 
   def needed(_: contestant.Arrays) -> float:
@@ -231,22 +209,22 @@ def _tuning(
       mesh,
     )
 
-  return _Contest(
+  return rounds.Contest(
     'answer tokens',
     lambda: ours(_ROWS),
-    {f'{2 * _ROWS}_rows': (lambda: ours(2 * _ROWS), None)},
     {
       'trainer_padded': (lambda: peer('trainer_padded'), 1.5),
       'trainer_grouped': (lambda: peer('trainer_grouped'), 1.2),
     },
     lambda ours, theirs: fine_tuning.different(ours, theirs, _LOSS),
     needed,
+    variants={f'{2 * _ROWS}_rows': (lambda: ours(2 * _ROWS), None)},
   )
 
 
 def _contests(
   model: decoder.Decoder, torch_model: Any, folder: pathlib.Path
-) -> Iterator[tuple[str, Callable[[], _Contest]]]:
+) -> Iterator[tuple[str, Callable[[], rounds.Contest]]]:
   """Yields contests; the last one leaves an adapter in PyTorch's model."""
   layers = model.config.layers
   every, middle = tuple(range(layers)), (layers // 2 - 1,)
@@ -259,108 +237,6 @@ def _contests(
     lambda: _tuning(*given),
   )
   yield from zip(_NAMES, makers, strict=True)
-
-
-def _timed(side: contestant.Contestant) -> tuple[float, Any]:
-  started = time.perf_counter()
-  made = side.run()
-  return time.perf_counter() - started, made
-
-
-def _alternate(
-  ours: contestant.Contestant,
-  make: Callable[[], contestant.Contestant],
-  name: str,
-) -> tuple[float, contestant.Arrays, dict[str, list[float]]]:
-  """Runs another beside us.
-
-  Returns:
-    Seconds of its first run, its results, and seconds of both in all rounds.
-  """
-  theirs = make()
-  first, made = _timed(theirs)
-  results = theirs.results(made)
-  seconds: dict[str, list[float]] = {_OURS: [], name: []}
-  for _ in range(_ROUNDS.value):
-    seconds[_OURS].append(_timed(ours)[0])
-    seconds[name].append(_timed(theirs)[0])
-  return first, results, seconds
-
-
-def _compete(contest: _Contest, peak: float | None) -> Iterator[dict[str, Any]]:
-  """Runs a contest of us with each peer; yields what is found so far."""
-  ours = contest.ours()
-  first, made = _timed(ours)
-  mine = ours.results(made)
-  print(f'  first run of ours: {first:.1f} s', flush=True)
-  needed = contest.needed(mine)
-  found: dict[str, Any] = {}
-  # Our other forms last: what memory they take we keep.
-  for name, (make, bar) in {**contest.peers, **contest.variants}.items():
-    try:
-      first, results, seconds = _alternate(ours, make, name)
-    except RuntimeError as error:
-      if not shared.lacks_memory(error):
-        raise
-      print(f'  {name}: not measured, for want of memory', flush=True)
-      continue
-    finally:
-      shared.free()
-    counts = {_OURS: mine['count'], name: results['count']}
-    rates = {
-      side: [float(f'{counts[side] / one:.4g}') for one in each]
-      for side, each in seconds.items()
-    }
-    middle = {side: statistics.median(each) for side, each in rates.items()}
-    found[name] = one = {
-      'unit': contest.unit,
-      'rates': rates,
-      'ratio': middle[_OURS] / middle[name],
-      'bar': bar,
-      'different': contest.different(mine, results),
-      'notes': {
-        key: float(value)
-        for key, value in mine.items()
-        if not value.ndim and key not in ('count', 'operations')
-      },
-      'shares': {
-        side: needed * rate / peak for side, rate in middle.items() if peak
-      },
-      'versions': {
-        p: importlib.metadata.version(p)
-        for p in ('jax', 'jaxlib', 'torch', 'transformers')
-      },
-      'machine': jax.devices()[0].device_kind,
-    }
-    shares = ', '.join(f'{s:.1%}' for s in one['shares'].values())
-    print(
-      f'  {name}: {middle[_OURS]:g} over {middle[name]:g} {contest.unit}/s is '
-      f'{one["ratio"]:.2f}; of the peak {shares}; {one["different"]} of '
-      f'{results["count"]} differ; first run {first:.1f} s',
-      flush=True,
-    )
-    yield found
-
-
-def _profile(contest: _Contest, peak: float | None) -> None:
-  """Runs our forms of a contest and prints what takes their time."""
-  forms = {_OURS: contest.ours} | {
-    name: make for name, (make, _) in contest.variants.items()
-  }
-  needed = 0.0
-  for name, make in forms.items():
-    form = make()
-    first, made = _timed(form)
-    results = form.results(made)
-    if name == _OURS:
-      needed = contest.needed(results)
-    rate = float(results['count']) / _timed(form)[0]
-    share = f', {needed * rate / peak:.1%} of the peak' if peak else ''
-    print(
-      f'  {name}: {rate:g} {contest.unit}/s{share}; first run {first:.1f} s\n'
-      f'{kernels.table(form.run)}',
-      flush=True,
-    )
 
 
 def _products(size: int) -> float:
@@ -403,10 +279,10 @@ def main(argv: list[str]) -> None:
       continue
     print(name, flush=True)
     if _PROFILE.value:
-      _profile(make(), peak)
+      rounds.profile(make(), peak)
       continue
     kept = table.RESULTS / f'accelerator_{name}.json'
-    for found in _compete(make(), peak):
+    for found in rounds.compete(make(), _ROUNDS.value, peak):
       for one in found.values():
         one['notes']['products'] = rate
       if _SHAPE.value == '8b':
