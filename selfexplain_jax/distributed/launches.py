@@ -16,9 +16,9 @@ T = TypeVar('T')
 # Programs that are under way beside the one that is read.
 _AHEAD = 1
 
-# Programs that share the cores of a CPU. Much of each is work of one core: on
-# two cores answers come 1.25 times as fast as one by one, and patched cells of
-# a model with 15 million weights 1.15 times, with 1.3 million 1.4 times.
+# Programs that share the cores of a CPU. Much of each is work of one core: by
+# `experiments.benchmarks.run` on two cores answers come 1.25 times as fast as
+# one by one, and patched cells 1.12 to 1.2 times.
 _SIDE_BY_SIDE = 3
 
 # Bytes of arrays from which on they do not: products of large models keep all
