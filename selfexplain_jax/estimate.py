@@ -144,12 +144,16 @@ def require_room(taken: float, mesh: mesh_lib.AnyMesh) -> None:
     )
 
 
+def machine_bytes() -> int:
+  """Returns the main memory of this machine, in bytes."""
+  return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+
+
 def _room() -> float:
   """Bytes of a device; those of the CPU share its machine's."""
   device = jax.local_devices()[0]
   if device.platform == 'cpu':
-    whole = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-    return whole / jax.local_device_count()
+    return machine_bytes() / jax.local_device_count()
   return (device.memory_stats() or {}).get('bytes_limit', math.inf)
 
 

@@ -10,6 +10,7 @@ import os
 import jax
 import numpy as np
 
+from selfexplain_jax import estimate
 from selfexplain_jax import files
 from selfexplain_jax import progress
 from selfexplain_jax.activations import layout
@@ -168,8 +169,7 @@ def _writers(plan: Plan) -> int:
   Writing one is copying and checksums, more than half of it by one thread.
   """
   shard = plan.gigabytes * 1e9 / plan.spec.shards(plan.rows)
-  memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-  room = min(memory * _SHARE, _MOST)
+  room = min(estimate.machine_bytes() * _SHARE, _MOST)
   return max(1, min((os.cpu_count() or 1) // 2, int(room // shard)))
 
 
