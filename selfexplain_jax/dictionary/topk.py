@@ -14,7 +14,13 @@ import jax.numpy as jnp
 
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 
-_PARTS = 4  # Of a batch, for as many threads.
+# Parts of a batch, of which features are chosen on several threads: XLA spreads
+# operations over them where more than 8 are ready.
+_PARTS = 16
+
+# Features of a row that one turn of a loop adds, for as many gathers and sums
+# that do not wait for each other.
+_UNROLL = 4
 
 
 class Reconstruction(NamedTuple):
@@ -101,8 +107,9 @@ def _backward(kept: Any, tangents: Any) -> Any:
 
   none = jnp.zeros_like(sae.decoder_SxD)
   bias = jnp.zeros_like(sae.encoder_bias_S)
+  sums = jnp.zeros_like(active), bias, none, none
   into, by_bias, by_encoder, by_decoder = jax.lax.fori_loop(
-    0, index.shape[1], step, (jnp.zeros_like(active), bias, none, none)
+    0, index.shape[1], step, sums, unroll=_UNROLL
   )
   return sae_lib.SparseAutoencoder(
     encoder_DxS=by_encoder.T,
@@ -127,7 +134,7 @@ def _mixed(
     return mixed + weight_Bxk[:, k, None] * rows_SxD[index_Bxk[:, k]]
 
   zero = jnp.zeros((len(weight_Bxk), rows_SxD.shape[1]), rows_SxD.dtype)
-  return jax.lax.fori_loop(0, index_Bxk.shape[1], step, zero)
+  return jax.lax.fori_loop(0, index_Bxk.shape[1], step, zero, unroll=_UNROLL)
 
 
 _made.defvjp(_forward, _backward)
