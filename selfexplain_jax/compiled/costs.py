@@ -197,7 +197,10 @@ class _Counter:
       target = re.search(r'custom_call_target="([^"]*)"', one.rest)
       name = target[1] if target else ''
       costs.kernels[name] = costs.kernels.get(name, 0) + 1
-      flops = kernels.operations(one, _operands(computation, one))
+      operands = _operands(computation, one)
+      if name == 'tpu_custom_call':  # Others allocate and mark.
+        costs.bytes += kernels.moved(one, operands)
+      flops = kernels.operations(one, operands)
       costs.flops += flops
       costs.passes += flops
 

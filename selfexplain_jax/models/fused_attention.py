@@ -10,6 +10,7 @@ wide or uneven heads, odd lengths, and GPUs older than it knows.
 """
 
 import functools
+import math
 
 import jax
 from jax.experimental.pallas.ops.tpu.splash_attention import (
@@ -24,15 +25,17 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 
-# Sequences are cut into blocks of so many positions.
-_BLOCK = 128
+# Sequences are cut into blocks of so many positions, at least and at most. The
+# kernel's default is the least: with it a TPU is busier with going from block
+# to block than with products.
+_LEAST, _MOST = 128, 512
 
-# Scores of shorter sequences never leave a TPU's fast memory anyway: with 512
-# positions the step of an 8B model that is compiled for v5e moves 80.1 GB
-# without the kernel and 80.5 GB with it (`launch.compile_check`). On an H200,
-# 32 rows of 256 positions of such a layer take 0.67 ms without it and 0.19 ms
-# with it; 1.34 and 0.81 ms with the gradient.
-_SHORTEST = {'splash': 1024, 'cudnn': 256}
+# Compiled for v5e (`launch.compile_check`), LoRA of an 8B model on rows of 512
+# positions moves 96.4 GB of main memory a step on each of 16 chips without the
+# kernel and 57.5 with it, on 256 chips 82.2 and 73.3. On an H200, 32 rows of
+# 256 positions of such a layer take 0.67 ms without it and 0.19 ms with it;
+# 1.34 and 0.81 ms with the gradient.
+_SHORTEST = {'splash': 512, 'cudnn': 256}
 
 _AXES = ('batch', 'sequence', 'activation_heads', None)
 _KV_AXES = ('batch', 'sequence', 'activation_kv_heads', None)
@@ -63,7 +66,12 @@ def applies(config: config_lib.DecoderConfig, length: int) -> bool:
     # take heads of 128.
     fits = width % 8 == 0 and width <= 128 and length % 2 == 0
     return fits and config.score_cap is None
-  return length % _BLOCK == 0 and width % 128 == 0
+  return length % _LEAST == 0 and width % 128 == 0
+
+
+def block(length: int) -> int:
+  """Returns the positions of a block of a sequence on TPUs."""
+  return math.gcd(length, _MOST)
 
 
 def attend(
@@ -147,8 +155,14 @@ def _splash(
 def _kernel(score_cap, interpret, segments, query, key, value):
   length, heads = query.shape[1:3]
   causal = masks.CausalMask((length, length))
+  size = block(length)
   kernel = splash.make_splash_mha(
     masks.MultiHeadMask([causal] * heads),
+    block_sizes=splash.BlockSizes(
+      **dict.fromkeys(('block_q', 'block_kv'), size),
+      **dict.fromkeys(('block_q_dkv', 'block_kv_dkv'), size),
+      **dict.fromkeys(('block_q_dq', 'block_kv_dq'), size),
+    ),
     head_shards=1,
     q_seq_shards=1,
     attn_logits_soft_cap=score_cap,

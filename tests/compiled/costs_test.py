@@ -131,19 +131,32 @@ class CountTest(parameterized.TestCase):
           met += place in [dilated * i for i in range(taken)]
       self.assertEqual(products_lib._pairs(*case), met, case)
 
-  @parameterized.parameters(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0))
-  def test_kernels_count_by_formula(self, what, products):
+  # Of blocks that meet: keys and values for each of four heads, of two; or
+  # queries and what else has four heads.
+  @parameterized.parameters(
+    *(('fwd', 2, (1, 2 * 2, 2 * 2, 1)), ('dq', 3, (1, 2 * 2, 2 * 2, 1))),
+    *(('dkv', 4, (2, 1, 1, 2)), ('other', 0, (1, 1, 1, 1))),
+  )
+  def test_kernels_count_by_formula(self, what, products, fetches):
     text = (
       'ENTRY %e (q: bf16[1]) -> bf16[1] {\n'
-      '  %q = bf16[4,256,8]{2,1,0} parameter(0)\n'
-      '  %k = bf16[2,256,8]{2,1,0} parameter(1)\n'
-      f'  ROOT %splash_mha_{what}_x = bf16[4,256,8]{{2,1,0}} custom-call(%q, '
-      '%k), custom_call_target="tpu_custom_call", backend_config={"a":{\n'
-      '"more":"{}"\n}}, metadata={op_name="x"}\n}\n'
+      '  %m = s8[1,8,8]{2,1,0} parameter(0)\n'
+      '  %q = bf16[4,384,8]{2,1,0} parameter(1)\n'
+      '  %k = bf16[2,384,8]{2,1,0} parameter(2)\n'
+      '  %v = bf16[2,384,8]{2,1,0} parameter(3)\n'
+      '  %n = bf16[2,384,8]{2,1,0:S(1)} parameter(4)\n'
+      '  %o = f32[4,8,384]{2,1,0} parameter(5)\n'
+      f'  ROOT %splash_mha_{what}_x = bf16[4,384,8]{{2,1,0}} custom-call(%m, '
+      '%q, %k, %v, %n, %o), custom_call_target="tpu_custom_call", '
+      'backend_config={"a":{\n"more":"{}"\n}}, metadata={op_name="x"}\n}\n'
     )
     found = costs.count(text)
-    # Of 2 x 2 blocks of 128 positions one is above the diagonal.
-    self.assertEqual(found.flops, products * 2 * 4 * 256 * 256 * 8 * 3 / 4)
+    # Of 3 x 3 blocks of 128 positions three are above the diagonal.
+    self.assertEqual(found.flops, products * 2 * 4 * 384 * 384 * 8 * 2 / 3)
+    # Rows of queries, keys, values and what is f32; and of what is written.
+    sizes = (4 * 2, 2 * 2, 2 * 2, 4 * 4)
+    rows = sum(n * size for n, size in zip(fetches, sizes, strict=True)) + 4 * 2
+    self.assertEqual(found.bytes, 64 + rows * 384 * 8)
     self.assertEqual(found.kernels, {'tpu_custom_call': 1})
 
   @parameterized.parameters(('S(1)', 16), ('', 32))

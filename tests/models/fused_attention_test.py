@@ -18,19 +18,19 @@ from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 from selfexplain_jax.models import fused_attention
 
-_LENGTH = 256
 _CONFIG = config_lib.DecoderConfig(
   *(32, 64, 1, 4, 2, 128, 64), attention='splash', dtype='bfloat16'
 )
 
 
-def _inputs(dtype=jnp.float32):
+def _inputs(length, dtype=jnp.float32):
   keys = jax.random.split(jax.random.key(0), 3)
   query, key, value = (
-    jax.random.normal(k, (2, _LENGTH, heads, 128), dtype)
+    jax.random.normal(k, (2, length, heads, 128), dtype)
     for k, heads in zip(keys, (4, 2, 2), strict=True)
   )
-  segments = np.repeat([[1, 2], [1, 3]], [100, 156], 1).astype(np.int32)
+  segments = np.repeat([[1, 2], [1, 3]], [100, length - 100], 1)
+  segments = segments.astype(np.int32)
   return query, key, value, jnp.asarray(segments)
 
 
@@ -40,10 +40,12 @@ def _plain(config, query, key, value, segments):
 
 
 class FusedAttentionTest(parameterized.TestCase):
-  @parameterized.parameters((None, True), (2.0, True), (None, False))
-  def test_equals_plain_attention(self, cap, packed):
+  @parameterized.parameters(
+    (256, None, True), (384, 2.0, True), (384, None, False), (1024, None, True)
+  )
+  def test_equals_plain_attention(self, length, cap, packed):
     config = dataclasses.replace(_CONFIG, score_cap=cap, query_scale=100.0)
-    query, key, value, segments = _inputs()
+    query, key, value, segments = _inputs(length)
     given = segments if packed else None
     fused = functools.partial(fused_attention.attend, config, interpret=True)
 
@@ -71,7 +73,7 @@ class FusedAttentionTest(parameterized.TestCase):
       mock.patch.object(cudnn, 'check_cudnn_version', lambda: 91100),
       mock.patch.object(cudnn, 'check_compute_capability', lambda _: True),
     ):
-      lowered = run.trace(*_inputs(jnp.bfloat16)).lower(
+      lowered = run.trace(*_inputs(256, jnp.bfloat16)).lower(
         lowering_platforms=('cuda',)
       )
     self.assertIn('cudnn', lowered.as_text())
@@ -80,7 +82,8 @@ class FusedAttentionTest(parameterized.TestCase):
     applies = fused_attention.applies
     changed = functools.partial(dataclasses.replace, _CONFIG)
     self.assertTrue(applies(_CONFIG, 1024))
-    self.assertFalse(applies(_CONFIG, 512))
+    self.assertTrue(applies(_CONFIG, 640))
+    self.assertFalse(applies(_CONFIG, 384))
     self.assertFalse(applies(_CONFIG, 1100))
     self.assertFalse(applies(changed(attention='plain'), 1024))
     self.assertFalse(applies(changed(dtype='float32'), 1024))
@@ -95,6 +98,10 @@ class FusedAttentionTest(parameterized.TestCase):
     for width, fits in ((64, True), (100, False), (256, False)):
       heads = changed(attention='cudnn', head_width=width)
       self.assertEqual(applies(heads, 1100), fits, width)
+
+  @parameterized.parameters((384, 128), (768, 256), (512, 512), (2048, 512))
+  def test_blocks_fill_a_sequence(self, length, expected):
+    self.assertEqual(fused_attention.block(length), expected)
 
   @parameterized.parameters(
     ('cpu', None, 'bfloat16', 'plain'),
