@@ -198,7 +198,7 @@ class _Counter:
       name = target[1] if target else ''
       costs.kernels[name] = costs.kernels.get(name, 0) + 1
       operands = _operands(computation, one)
-      if name == 'tpu_custom_call':  # Others allocate and mark.
+      if name == 'tpu_custom_call':  # Of others nothing is known.
         costs.bytes += kernels.moved(one, operands)
       flops = kernels.operations(one, operands)
       costs.flops += flops

@@ -171,7 +171,7 @@ def parse(text: str) -> Module:
     ValueError: if the text is none.
   """
   computations: dict[str, Computation] = {}
-  entry, name, body = '', '', list[Instruction]()
+  entry, name, body = '', '', list[str]()
   for line in text.splitlines():
     head = _HEAD.match(line)
     if head:
@@ -179,11 +179,12 @@ def parse(text: str) -> Module:
       if line.startswith('ENTRY'):
         entry = name
     elif line.rstrip() == '}' and name:
-      computations[name] = Computation(tuple(body))
+      computations[name] = Computation(tuple(map(_instruction, body)))
       name = ''
-    # What is noted of a kernel may go over several lines.
     elif name and line.lstrip().startswith(('%', 'ROOT ')) and ' = ' in line:
-      body.append(_instruction(line.strip()))
+      body.append(line.strip())
+    elif body:  # What is noted of a kernel may go over several lines.
+      body[-1] += line
   if not entry:
     raise ValueError('no program: expected text of XLA with an ENTRY')
   return Module(computations, entry)

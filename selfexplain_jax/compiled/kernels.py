@@ -3,9 +3,9 @@
 
 from collections.abc import Sequence
 import math
+import re
 
 from selfexplain_jax.compiled import hlo
-from selfexplain_jax.models import fused_attention
 
 # By part of its name, the products [T, W] x [W, T] of a pass of `splash`: of
 # scores and of values; and backward, where scores are made again, of what is
@@ -13,70 +13,36 @@ from selfexplain_jax.models import fused_attention
 _PRODUCTS = {'_fwd_': 2, '_dkv_': 4, '_dq_': 3}
 
 
+# Positions of a block, as the kernel says them in its text.
+_BLOCK = re.compile(r'block_q\w*\W+(\d+)')
+
+
 def operations(
   kernel: hlo.Instruction, operands: Sequence[hlo.Instruction]
 ) -> float:
-  """Returns the operations of a kernel; 0 for one that is not known."""
-  part = _part(kernel)
-  if part is None:
+  """Returns the operations of a kernel; 0 for one that is not known.
+
+  Blocks that a causal mask leaves empty are passed over.
+  """
+  found = [n for part, n in _PRODUCTS.items() if part in kernel.name]
+  block = _BLOCK.search(kernel.rest)
+  if 'splash' not in kernel.name or not found or not block:
     return 0.0
-  arrays = _arrays(operands)
-  queries = arrays[_queries(arrays)].shape
-  seen = _fetches(queries) * fused_attention.block(queries[-2])
-  return _PRODUCTS[part] * 2.0 * math.prod(queries) * seen
+  # Queries have the most heads: [..., H, T, W].
+  shapes = [a.shape for o in operands for a in o.arrays if len(a.shape) >= 3]
+  queries = max(shapes, key=math.prod)
+  blocks = queries[-2] / int(block[1])
+  seen = (blocks + 1) / (2 * blocks)
+  return found[0] * 2.0 * math.prod(queries) * queries[-2] * seen
 
 
 def moved(
   kernel: hlo.Instruction, operands: Sequence[hlo.Instruction]
 ) -> float:
-  """Returns the bytes of the main memory that a kernel reads and writes.
+  """Returns the bytes of the main memory that a kernel moves, at least.
 
-  Each array is read or written once, but for those of which a block is fetched
-  anew for each block that it meets: of `splash` keys and values by each query
-  head, and, where gradients of keys and values are made, what is of queries.
+  Each array counts once. Of several blocks, `splash` fetches some again for
+  others that they meet.
   """
-  arrays = _arrays(operands)
-  times = [1.0] * len(arrays)
-  part = _part(kernel)
-  if part is not None:
-    at = _queries(arrays)
-    queries = arrays[at].shape
-    for i, array in enumerate(arrays):
-      of_keys = i in (at + 1, at + 2)
-      if part != '_dkv_' and of_keys:
-        heads = queries[-3] / array.shape[-3]
-        times[i] = heads * _fetches(queries)
-      elif part == '_dkv_' and array.shape[:-2] == queries[:-2] and not of_keys:
-        times[i] = _fetches(queries)
-  read = sum(
-    n * a.bytes for n, a in zip(times, arrays, strict=True) if not a.near
-  )
-  return read + sum(a.bytes for a in kernel.arrays if not a.near)
-
-
-def _part(kernel: hlo.Instruction) -> str | None:
-  """Which pass of `splash` a kernel is, if any."""
-  found = [part for part in _PRODUCTS if part in kernel.name]
-  return found[0] if found and 'splash' in kernel.name else None
-
-
-def _arrays(operands: Sequence[hlo.Instruction]) -> list[hlo.Array]:
-  return [a for o in operands for a in o.arrays]
-
-
-def _queries(arrays: Sequence[hlo.Array]) -> int:
-  """Where the queries are, before keys and values: [..., H, T, W].
-
-  They have the most heads, and of several such arrays are the first.
-  """
-  sizes = [math.prod(a.shape) if len(a.shape) >= 3 else 0 for a in arrays]
-  return sizes.index(max(sizes))
-
-
-def _fetches(queries: tuple[int, ...]) -> float:
-  """How many blocks one meets, on average: those before it, and its own.
-
-  Blocks that a causal mask leaves empty are passed over.
-  """
-  length = queries[-2]
-  return (length // fused_attention.block(length) + 1) / 2
+  arrays = [a for o in (kernel, *operands) for a in o.arrays]
+  return float(sum(a.bytes for a in arrays if not a.near))

@@ -10,7 +10,6 @@ wide or uneven heads, odd lengths, and GPUs older than it knows.
 """
 
 import functools
-import math
 
 import jax
 from jax.experimental.pallas.ops.tpu.splash_attention import (
@@ -25,17 +24,19 @@ from selfexplain_jax.distributed import axis_rules
 from selfexplain_jax.models import attention
 from selfexplain_jax.models import config as config_lib
 
-# Sequences are cut into blocks of so many positions, at least and at most. The
-# kernel's default is the least: with it a TPU is busier with going from block
-# to block than with products.
+# A sequence is cut into equal blocks, of this many positions or a few times as
+# many, at most. Going to the next block takes a TPU a fixed time, so that
+# larger ones are faster than the kernel's default, which is the least; MaxText
+# takes 512.
 _LEAST, _MOST = 128, 512
 
-# Compiled for v5e (`launch.compile_check`), LoRA of an 8B model on rows of 512
-# positions moves 96.4 GB of main memory a step on each of 16 chips without the
-# kernel and 57.5 with it, on 256 chips 82.2 and 73.3. On an H200, 32 rows of
-# 256 positions of such a layer take 0.67 ms without it and 0.19 ms with it;
-# 1.34 and 0.81 ms with the gradient.
-_SHORTEST = {'splash': 512, 'cudnn': 256}
+# Scores of shorter sequences hardly leave a TPU's fast memory. Compiled for 256
+# v5e (`launch.compile_check`), on rows of 512 positions LoRA of an 8B model
+# moves 82.2 GB a step without the kernel and 72.9 with it, but full tuning
+# gathers one matrix more a layer, so that its rate would at most be 2% lower.
+# On an H200, 32 rows of 256 positions of such a layer take 0.67 ms without the
+# kernel and 0.19 ms with it; 1.34 and 0.81 ms with the gradient.
+_SHORTEST = {'splash': 1024, 'cudnn': 256}
 
 _AXES = ('batch', 'sequence', 'activation_heads', None)
 _KV_AXES = ('batch', 'sequence', 'activation_kv_heads', None)
@@ -69,9 +70,10 @@ def applies(config: config_lib.DecoderConfig, length: int) -> bool:
   return length % _LEAST == 0 and width % 128 == 0
 
 
-def block(length: int) -> int:
+def _block(length: int) -> int:
   """Returns the positions of a block of a sequence on TPUs."""
-  return math.gcd(length, _MOST)
+  sizes = range(_LEAST, _MOST + 1, _LEAST)
+  return max(size for size in sizes if length % size == 0)
 
 
 def attend(
@@ -155,7 +157,7 @@ def _splash(
 def _kernel(score_cap, interpret, segments, query, key, value):
   length, heads = query.shape[1:3]
   causal = masks.CausalMask((length, length))
-  size = block(length)
+  size = _block(length)
   kernel = splash.make_splash_mha(
     masks.MultiHeadMask([causal] * heads),
     block_sizes=splash.BlockSizes(

@@ -131,32 +131,26 @@ class CountTest(parameterized.TestCase):
           met += place in [dilated * i for i in range(taken)]
       self.assertEqual(products_lib._pairs(*case), met, case)
 
-  # Of blocks that meet: keys and values for each of four heads, of two; or
-  # queries and what else has four heads.
-  @parameterized.parameters(
-    *(('fwd', 2, (1, 2 * 2, 2 * 2, 1)), ('dq', 3, (1, 2 * 2, 2 * 2, 1))),
-    *(('dkv', 4, (2, 1, 1, 2)), ('other', 0, (1, 1, 1, 1))),
+  @parameterized.product(
+    pass_=(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0)), block=(128, 384)
   )
-  def test_kernels_count_by_formula(self, what, products, fetches):
+  def test_kernels_count_by_formula(self, pass_, block):
+    what, products = pass_
     text = (
       'ENTRY %e (q: bf16[1]) -> bf16[1] {\n'
-      '  %m = s8[1,8,8]{2,1,0} parameter(0)\n'
-      '  %q = bf16[4,384,8]{2,1,0} parameter(1)\n'
-      '  %k = bf16[2,384,8]{2,1,0} parameter(2)\n'
-      '  %v = bf16[2,384,8]{2,1,0} parameter(3)\n'
-      '  %n = bf16[2,384,8]{2,1,0:S(1)} parameter(4)\n'
-      '  %o = f32[4,8,384]{2,1,0} parameter(5)\n'
-      f'  ROOT %splash_mha_{what}_x = bf16[4,384,8]{{2,1,0}} custom-call(%m, '
-      '%q, %k, %v, %n, %o), custom_call_target="tpu_custom_call", '
-      'backend_config={"a":{\n"more":"{}"\n}}, metadata={op_name="x"}\n}\n'
+      '  %q = bf16[4,384,8]{2,1,0} parameter(0)\n'
+      '  %k = bf16[2,384,8]{2,1,0} parameter(1)\n'
+      '  %v = bf16[2,384,8]{2,1,0:S(1)} parameter(2)\n'
+      f'  ROOT %splash_mha_{what}_x = bf16[4,384,8]{{2,1,0}} custom-call(%q, '
+      '%k, %v), custom_call_target="tpu_custom_call", frontend_attributes={a={'
+      f'\n"more":"{{\\"block_q_dq\\": {block}}}"\n}}}}, '
+      'metadata={op_name="x"}\n}\n'
     )
     found = costs.count(text)
     # Of 3 x 3 blocks of 128 positions three are above the diagonal.
-    self.assertEqual(found.flops, products * 2 * 4 * 384 * 384 * 8 * 2 / 3)
-    # Rows of queries, keys, values and what is f32; and of what is written.
-    sizes = (4 * 2, 2 * 2, 2 * 2, 4 * 4)
-    rows = sum(n * size for n, size in zip(fetches, sizes, strict=True)) + 4 * 2
-    self.assertEqual(found.bytes, 64 + rows * 384 * 8)
+    seen = 2 / 3 if block == 128 else 1
+    self.assertEqual(found.flops, products * 2 * 4 * 384 * 384 * 8 * seen)
+    self.assertEqual(found.bytes, (4 + 2 + 4) * 384 * 8 * 2)
     self.assertEqual(found.kernels, {'tpu_custom_call': 1})
 
   @parameterized.parameters(('S(1)', 16), ('', 32))

@@ -11,7 +11,7 @@ import numpy as np
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 from selfexplain_jax.dictionary import topk
 
-_ROWS, _WIDTH, _FEATURES, _K = 20, 6, 30, 4
+_ROWS, _WIDTH, _FEATURES, _K = 20, 6, 30, 6
 
 
 def _arrays():

@@ -41,7 +41,7 @@ def _plain(config, query, key, value, segments):
 
 class FusedAttentionTest(parameterized.TestCase):
   @parameterized.parameters(
-    (256, None, True), (384, 2.0, True), (384, None, False), (1024, None, True)
+    (512, None, True), (640, 2.0, True), (640, None, False), (1024, None, True)
   )
   def test_equals_plain_attention(self, length, cap, packed):
     config = dataclasses.replace(_CONFIG, score_cap=cap, query_scale=100.0)
@@ -82,8 +82,7 @@ class FusedAttentionTest(parameterized.TestCase):
     applies = fused_attention.applies
     changed = functools.partial(dataclasses.replace, _CONFIG)
     self.assertTrue(applies(_CONFIG, 1024))
-    self.assertTrue(applies(_CONFIG, 640))
-    self.assertFalse(applies(_CONFIG, 384))
+    self.assertFalse(applies(_CONFIG, 896))
     self.assertFalse(applies(_CONFIG, 1100))
     self.assertFalse(applies(changed(attention='plain'), 1024))
     self.assertFalse(applies(changed(dtype='float32'), 1024))
@@ -99,9 +98,9 @@ class FusedAttentionTest(parameterized.TestCase):
       heads = changed(attention='cudnn', head_width=width)
       self.assertEqual(applies(heads, 1100), fits, width)
 
-  @parameterized.parameters((384, 128), (768, 256), (512, 512), (2048, 512))
-  def test_blocks_fill_a_sequence(self, length, expected):
-    self.assertEqual(fused_attention.block(length), expected)
+  @parameterized.parameters((640, 128), (1152, 384), (1280, 256), (2048, 512))
+  def test_blocks_are_the_largest_that_fill_a_sequence(self, length, expected):
+    self.assertEqual(fused_attention._block(length), expected)
 
   @parameterized.parameters(
     ('cpu', None, 'bfloat16', 'plain'),
