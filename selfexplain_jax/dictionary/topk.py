@@ -15,11 +15,11 @@ import jax.numpy as jnp
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 
 # Parts of a batch, of which features are chosen on several threads: XLA spreads
-# operations over them where more than 8 are ready.
+# operations on CPU over them where more than 8 are ready.
 _PARTS = 16
 
-# Features of a row that one turn of a loop adds, for as many gathers and sums
-# that do not wait for each other.
+# Features of a row that one turn of a loop adds: their gathers do not wait for
+# each other, while sums into the same array do.
 _UNROLL = 4
 
 
