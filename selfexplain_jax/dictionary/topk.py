@@ -14,9 +14,10 @@ import jax.numpy as jnp
 
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 
-# Parts of a batch, of which features are chosen on several threads: XLA spreads
-# operations on CPU over them where more than 8 are ready.
-_PARTS = 16
+# Parts of a batch, at most, of which features are chosen on several threads:
+# XLA spreads operations on CPU over them where more than 8 are ready. Of fewer
+# rows than these a product takes longer to begin than it saves.
+_PARTS, _ROWS = 16, 64
 
 # Features of a row that one turn of a loop adds: their gathers do not wait for
 # each other, while sums into the same array do.
@@ -75,9 +76,10 @@ def _made(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Any:
 def _forward(sae: sae_lib.SparseAutoencoder, x_BxD: jax.Array) -> Any:
   assert sae.k is not None
   # A `top_k` is one thread's work, and several are done at once.
+  count = min(_PARTS, -(-len(x_BxD) // _ROWS))
   parts = [
     jax.lax.top_k(sae_lib.encoded(sae, part), sae.k)
-    for part in jnp.array_split(x_BxD, min(_PARTS, len(x_BxD)))
+    for part in jnp.array_split(x_BxD, count)
   ]
   highest, index = map(jnp.concatenate, zip(*parts, strict=True))
   active = jnp.maximum(highest, 0.0)

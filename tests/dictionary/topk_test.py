@@ -11,7 +11,8 @@ import numpy as np
 from selfexplain_jax.dictionary import sparse_autoencoder as sae_lib
 from selfexplain_jax.dictionary import topk
 
-_ROWS, _WIDTH, _FEATURES, _K = 20, 6, 30, 6
+# Rows of three parts, which are not equal.
+_ROWS, _WIDTH, _FEATURES, _K = 131, 6, 30, 6
 
 
 def _arrays():
