@@ -89,8 +89,11 @@ highest 14 and sums of rows that fire 10, each on both cores. Choosing in 16
 parts of a batch, and adding four features of a row in a turn, took it there
 from 45 ms with 4 parts and one feature. Tried from 45: sums by products with
 all features (62 ms), the highest among blocks with the highest (55); and from
-36: products of more rows in encoding, cut for choosing (37 to 39), sums for a
-part of the rows at a time (no gain). Milliseconds were taken by hand.""",
+36: products of more rows in encoding, cut for choosing (37 to 39), loops over
+parts, which do not run side by side (45), the bias as one more row of the
+encoder (35, and slower with wide dictionaries and small batches), sums for a
+part of the rows at a time (no gain). Huge pages (see [faq.md](faq.md)) give 33,
+and contests run without. Milliseconds were taken by hand.""",
   'startup': """## Start
 
 From the start of `launch.pretrain_target` to the line of its first step: with
