@@ -6,7 +6,7 @@ kernel as nothing. Here bodies are counted as often as they run, and kernels by
 formula.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
 import math
 import re
@@ -187,19 +187,15 @@ class _Counter:
       if channel not in channels:
         channels.add(channel)
         costs.messages.append(self._message(computation, one, kind))
-        costs.bytes += sum(
-          a.bytes
-          for o in (one, *_operands(computation, one))
-          for a in o.arrays
-          if not a.near
-        )
+        costs.bytes += _each_once(one, _operands(computation, one))
     elif one.opcode == 'custom-call':
       target = re.search(r'custom_call_target="([^"]*)"', one.rest)
       name = target[1] if target else ''
       costs.kernels[name] = costs.kernels.get(name, 0) + 1
       operands = _operands(computation, one)
       if name == 'tpu_custom_call':  # Of others nothing is known.
-        costs.bytes += kernels.moved(one, operands)
+        # At least: blocks of some arrays are fetched again for others.
+        costs.bytes += _each_once(one, operands)
       flops = kernels.operations(one, operands)
       costs.flops += flops
       costs.passes += flops
@@ -304,6 +300,14 @@ class _Counter:
         for p in fused.parameters:
           found |= {math.prod(a.shape) for a in p.arrays}
     return found
+
+
+def _each_once(
+  one: hlo.Instruction, operands: Sequence[hlo.Instruction]
+) -> int:
+  """Bytes of what an instruction takes and makes in the main memory."""
+  arrays = [a for o in (one, *operands) for a in o.arrays]
+  return sum(a.bytes for a in arrays if not a.near)
 
 
 def _operands(

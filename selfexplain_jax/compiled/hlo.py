@@ -183,7 +183,7 @@ def parse(text: str) -> Module:
       name = ''
     elif name and line.lstrip().startswith(('%', 'ROOT ')) and ' = ' in line:
       body.append(line.strip())
-    elif body:  # What is noted of a kernel may go over several lines.
+    elif name and body:  # What is noted of a kernel may go over several lines.
       body[-1] += line
   if not entry:
     raise ValueError('no program: expected text of XLA with an ENTRY')

@@ -12,7 +12,6 @@ from selfexplain_jax.compiled import hlo
 # told of values and of scores.
 _PRODUCTS = {'_fwd_': 2, '_dkv_': 4, '_dq_': 3}
 
-
 # Positions of a block, as the kernel says them in its text.
 _BLOCK = re.compile(r'block_q\w*\W+(\d+)')
 
@@ -34,15 +33,3 @@ def operations(
   blocks = queries[-2] / int(block[1])
   seen = (blocks + 1) / (2 * blocks)
   return found[0] * 2.0 * math.prod(queries) * queries[-2] * seen
-
-
-def moved(
-  kernel: hlo.Instruction, operands: Sequence[hlo.Instruction]
-) -> float:
-  """Returns the bytes of the main memory that a kernel moves, at least.
-
-  Each array counts once. Of several blocks, `splash` fetches some again for
-  others that they meet.
-  """
-  arrays = [a for o in (kernel, *operands) for a in o.arrays]
-  return float(sum(a.bytes for a in arrays if not a.near))
