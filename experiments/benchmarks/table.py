@@ -87,10 +87,11 @@ reconstructions have to be equal to 1e-3 of their greatest value.
 Of the 36 ms of our step with 2,048 features, encoding takes 9, choosing the
 highest 14 and sums of rows that fire 10, each on both cores. Choosing in 16
 parts of a batch, and adding four features of a row in a turn, took it there
-from 45 ms with 4 parts and one feature. Tried from 45: sums by products with
-all features (62 ms), the highest among blocks with the highest (55); and from
-36: products of more rows in encoding, cut for choosing (37 to 39), loops over
-parts, which do not run side by side (45), the bias as one more row of the
+from 45 ms with 4 parts and one feature. Tried for a part of it, milliseconds
+after and before: sums by products with all features (33 for 14), the highest
+among groups with the highest (28 for 25, on one core); and for the step, at 36
+or 37: products of more rows in encoding, cut for choosing (37 to 40), loops
+over parts, which do not run side by side (45), the bias as one more row of the
 encoder (35, and slower with wide dictionaries and small batches), sums for a
 part of the rows at a time (no gain). Huge pages (see [faq.md](faq.md)) give 33,
 and contests run without. Milliseconds were taken by hand.""",
