@@ -132,10 +132,10 @@ class CountTest(parameterized.TestCase):
       self.assertEqual(products_lib._pairs(*case), met, case)
 
   @parameterized.product(
-    pass_=(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0)), block=(128, 384)
+    kernel=(('fwd', 2), ('dkv', 4), ('dq', 3), ('other', 0)), block=(128, 384)
   )
-  def test_kernels_count_by_formula(self, pass_, block):
-    what, products = pass_
+  def test_kernels_count_by_formula(self, kernel, block):
+    what, products = kernel
     text = (
       'ENTRY %e (q: bf16[1]) -> bf16[1] {\n'
       '  %q = bf16[4,384,8]{2,1,0} parameter(0)\n'

@@ -41,7 +41,8 @@ def _plain(config, query, key, value, segments):
 
 class FusedAttentionTest(parameterized.TestCase):
   @parameterized.parameters(
-    (512, None, True), (640, 2.0, True), (640, None, False), (1024, None, True)
+    *((256, None, True), (512, None, True), (640, 2.0, True)),
+    *((640, None, False), (1024, None, True)),
   )
   def test_equals_plain_attention(self, length, cap, packed):
     config = dataclasses.replace(_CONFIG, score_cap=cap, query_scale=100.0)
@@ -82,6 +83,7 @@ class FusedAttentionTest(parameterized.TestCase):
     applies = fused_attention.applies
     changed = functools.partial(dataclasses.replace, _CONFIG)
     self.assertTrue(applies(_CONFIG, 1024))
+    self.assertFalse(applies(_CONFIG, 512))
     self.assertFalse(applies(_CONFIG, 896))
     self.assertFalse(applies(_CONFIG, 1100))
     self.assertFalse(applies(changed(attention='plain'), 1024))
